@@ -1,0 +1,64 @@
+"""Orders: what shall be done, imperative. ``lifecycle.step`` returns them; the shell performs them in order."""
+
+from dataclasses import dataclass
+
+from supervisor.core.events import Cause
+from supervisor.core.job import Job
+from supervisor.core.runs import Attempt, Record, RunId, SlotId
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Write a record; with ``ack`` the slot waits for ``Committed`` before it goes on."""
+
+    record: Record
+    ack: RunId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    """Start a process for this run of the job."""
+
+    run: Attempt
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Have the Worker of process ``run_id`` run ``tick()`` for this due time."""
+
+    run_id: RunId
+    run: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Ask the whole job to end: the Worker is told the cause, the process group gets the signal, then SIGCONT."""
+
+    run_id: RunId
+    signal: int
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """End the whole job now, with all it has started."""
+
+    run_id: RunId
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Start a run of this due time beside the active one (overlap = "allow"), in a lane of its own."""
+
+    run: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Escalate:
+    """The slot gave up and its job is essential: the root group sees a failed child."""
+
+    slot: SlotId
+
+
+Action = Keep | Spawn | Tick | Stop | Kill | Beside | Escalate

@@ -1,0 +1,177 @@
+"""Facts: what happened, past tense. The engine, the clock and people report them; ``lifecycle.step`` answers."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from supervisor.core.exits import NO_USAGE, ErrorRecord, Exit, NotStarted, Usage
+from supervisor.core.instants import ZERO
+from supervisor.core.job import Job, Kind
+from supervisor.core.runs import RunId, Trigger
+
+
+class Cause(StrEnum):
+    """Why a stop was asked; also the reason that a Worker's ``stop(reason)`` is told."""
+
+    STOP = "stop"
+    RESTART = "restart"
+    RELOAD = "reload"
+    REMOVED = "removed"
+    SHUTDOWN = "shutdown"
+    TIMEOUT = "timeout"
+    DEADLINE = "deadline"
+    REPLACED = "replaced"
+
+
+# -- from the engine ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    """The process exists. ``pid`` is information; the run id is its name."""
+
+    run_id: RunId
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnFailed:
+    """No process came to be: fork, pipes or descriptors failed."""
+
+    run_id: RunId
+    ended: NotStarted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exited:
+    """The process has ended, nothing of it is left, and this is how."""
+
+    run_id: RunId
+    ended: Exit
+    usage: Usage = NO_USAGE
+    error: ErrorRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A Worker has run ``start()`` and waits for ticks and messages."""
+
+    run_id: RunId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TickEnded:
+    """A Worker's ``tick()`` has returned, or raised ``error`` (then its end follows)."""
+
+    run_id: RunId
+    """Of the Worker's process."""
+    tick_id: RunId
+    """Of the tick."""
+    duration: timedelta = ZERO
+    cpu: timedelta = ZERO
+    error: ErrorRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetFound:
+    """The throw-away process has imported the target."""
+
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class TargetMissing:
+    """The target cannot be had; ``problem`` says which job, module and file, and what to create."""
+
+    problem: str
+
+
+# -- from the record of runs -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The row of this run is on disk."""
+
+    run_id: RunId
+
+
+# -- from the clock ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Elapsed:
+    """The deadline of the slot's state has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A due time has come (or a made-up one, or one by hand)."""
+
+    due_at: datetime
+    trigger: Trigger = Trigger.SCHEDULE
+
+
+# -- from people -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The supervisor has taken the slot on: it starts as its job and its saved state say."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequested:
+    """By hand: wanted again; clears hold, give-up and back-off."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequested:
+    """An end is asked: held by hand, removed by a reload, or the whole supervisor stops."""
+
+    cause: Cause = Cause.STOP
+
+
+@dataclass(frozen=True, slots=True)
+class RestartRequested:
+    """Stop, then start, even out of back-off or give-up."""
+
+    cause: Cause = Cause.RESTART
+
+
+@dataclass(frozen=True, slots=True)
+class PauseRequested:
+    """No new scheduled runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeRequested:
+    """Scheduled runs again; what passed meanwhile is not made up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """A reload has changed the job's table."""
+
+    job: Job
+
+
+Event = (
+    Spawned
+    | SpawnFailed
+    | Exited
+    | Serving
+    | TickEnded
+    | TargetFound
+    | TargetMissing
+    | Committed
+    | Elapsed
+    | Due
+    | Begun
+    | StartRequested
+    | StopRequested
+    | RestartRequested
+    | PauseRequested
+    | ResumeRequested
+    | Edited
+)

@@ -1,0 +1,25 @@
+"""Instants: what time it is, as a value that the shell hands in.
+
+A wall instant is an aware ``datetime`` in UTC; calendars use it. A monotonic instant is a ``timedelta`` since an
+arbitrary point (CLOCK_BOOTTIME: it goes on in suspend, it never steps); time-outs and delays use it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+Mono = timedelta
+"""A monotonic instant, counted from an arbitrary point of this boot."""
+
+ZERO = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """One moment on both clocks."""
+
+    wall: datetime
+    mono: Mono
+
+    def wall_of(self, mono: Mono) -> datetime:
+        """Return the wall instant that a monotonic one stands for, by today's clock."""
+        return self.wall + (mono - self.mono)

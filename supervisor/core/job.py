@@ -1,0 +1,176 @@
+"""One job of the manifest: what runs, when, and how it is supervised. Made by ``core.manifest``, never changed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from supervisor.core.exits import SuccessExit
+from supervisor.core.schedule import Schedule
+
+
+class Restart(StrEnum):
+    """Who is started again after an end (OTP: permanent, transient, temporary)."""
+
+    ALWAYS = "always"
+    ON_FAILURE = "on-failure"
+    NEVER = "never"
+
+
+class OnGiveUp(StrEnum):
+    """What giving up means to the rest of the tree."""
+
+    FENCE = "fence"
+    ESCALATE = "escalate"
+
+
+class Kind(StrEnum):
+    """What a job's target is. For ``run`` only an import tells; a throw-away process finds out."""
+
+    COMMAND = "command"
+    FUNCTION = "function"
+    WORKER = "worker"
+
+
+class Overlap(StrEnum):
+    """What happens when a run is due while one of the same job is active."""
+
+    SKIP = "skip"
+    QUEUE = "queue"
+    ALLOW = "allow"
+    REPLACE = "replace"
+
+
+class Missed(StrEnum):
+    """Which due times that passed unserved are made up."""
+
+    ONCE = "once"
+    SKIP = "skip"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """``run = "package.module:name"``: a function or a Worker class."""
+
+    target: str
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """``command = [...]``: a program of its own. With ``shell`` it is /bin/sh -c and one string."""
+
+    argv: tuple[str, ...]
+    shell: bool = False
+
+
+Target = Run | Command
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """At most ``max_restarts`` restarts in a sliding window; None = no limit."""
+
+    max_restarts: int | None
+    within: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """The delay before restart k of a streak: min(initial * factor ** (k - 1), max), plus or minus jitter."""
+
+    initial: timedelta = timedelta(milliseconds=500)
+    factor: float = 2.0
+    max: timedelta = timedelta(seconds=30)
+    jitter: float = 0.1
+    """A share of the delay, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supervision:
+    """How the ends of a job's processes are answered, and how they are brought about."""
+
+    restart: Restart = Restart.ALWAYS
+    success_exit: SuccessExit = field(default_factory=SuccessExit)
+    limit: Limit = field(default_factory=lambda: Limit(max_restarts=None, within=timedelta(seconds=60)))
+    backoff: Backoff | None = field(default_factory=Backoff)
+    on_give_up: OnGiveUp = OnGiveUp.FENCE
+    stop_signal: int = 15
+    stop_timeout: timedelta | None = timedelta(seconds=10)
+    """Zero kills at once; None waits for ever."""
+    settle: timedelta = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """The rules of a scheduled job's runs; they mean nothing to a long-lived one."""
+
+    timezone: str = "UTC"
+    run_at_start: bool = False
+    jitter: timedelta = timedelta(0)
+    overlap: Overlap = Overlap.SKIP
+    max_parallel: int | None = None
+    missed: Missed = Missed.ONCE
+    missed_within: timedelta | None = None
+    missed_limit: int = 100
+    late_after: timedelta | None = None
+    expect_success_within: timedelta | None = None
+    retries: int = 0
+    timeout: timedelta | None = None
+    """One attempt."""
+    deadline: timedelta | None = None
+    """All attempts of one due time."""
+    pause_after_failures: int | None = None
+
+
+class LogMode(StrEnum):
+    """Where a job's output goes when it does not go to files of its own."""
+
+    INHERIT = "inherit"
+    NULL = "null"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogFiles:
+    """Rotating files: NAME.log, NAME.log.1 … NAME.log.<keep>, of at most ``max_size`` bytes each."""
+
+    max_size: int = 10 * 1024 * 1024
+    keep: int = 5
+    timestamps: bool = True
+    merge_stderr: bool = True
+    """False: stderr goes to NAME.err.log beside NAME.log."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """What a job's process is given."""
+
+    env: Mapping[str, str] = field(default_factory=dict)
+    """``env_file`` and ``env`` merged, in this order."""
+    cwd: str = "/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One ``[jobs.NAME]`` table, every default filled in."""
+
+    name: str
+    target: Target
+    schedule: Schedule | None = None
+    description: str = ""
+    enabled: bool = True
+    instances: int = 1
+    supervision: Supervision = field(default_factory=Supervision)
+    timing: Timing = field(default_factory=Timing)
+    process: Process = field(default_factory=Process)
+    log: LogFiles | LogMode = field(default_factory=LogFiles)
+    where: str = ""
+    """``file:line`` of the job's table, for messages."""
+
+    @property
+    def is_long_lived(self) -> bool:
+        """True for a job without a schedule, kept running by its restart policy."""
+        return self.schedule is None

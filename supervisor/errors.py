@@ -1,0 +1,29 @@
+"""The mistakes a person can make that Jobvisor answers with a sentence instead of a traceback.
+
+An expected outcome of a job is a value (see ``core.exits``); these exceptions are for a person's input. Only
+``cli.main`` turns them into exit codes.
+"""
+
+
+class JobvisorError(Exception):
+    """A failure whose text tells a person what could not be done, where, why, and what to do."""
+
+
+class ManifestError(JobvisorError):
+    """The manifest cannot be used; ``problems`` holds one line each, every problem at once."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class NoSupervisorError(JobvisorError):
+    """No supervisor answers on the control socket."""
+
+
+class NoSuchJobError(JobvisorError):
+    """A name or pattern on the command line matches no job of the manifest."""
+
+
+class AlreadyRunningError(JobvisorError):
+    """Another ``run`` holds the same state_dir."""

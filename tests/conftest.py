@@ -1,0 +1,44 @@
+"""What every test shares: a wait for a condition instead of a sleep, and proof that nothing is left behind."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+T = TypeVar("T")
+
+
+def eventually(condition: Callable[[], T], *, within: float = 10.0) -> T:
+    """Return the condition's first true value; fail when it has none ``within`` seconds."""
+    give_up_at = time.monotonic() + within
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > give_up_at:
+            pytest.fail(f"never within {within} s: {condition}, last value {value!r}")
+        time.sleep(0.005)
+
+
+def descendants(pid: int) -> set[int]:
+    """Return the pids below a process, by the kernel's own list."""
+    found: set[int] = set()
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in children.read_text().split():
+            found |= {int(child)} | descendants(int(child))
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _no_process_left() -> Iterator[None]:
+    """A test that leaves a child of this process behind has failed."""
+    before = descendants(os.getpid())
+    yield
+    give_up_at = time.monotonic() + 5
+    while (left := descendants(os.getpid()) - before) and time.monotonic() < give_up_at:
+        time.sleep(0.01)
+    names = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in left if Path(f"/proc/{pid}").exists()}
+    assert not names, f"left running: {names}"
