@@ -143,5 +143,13 @@ class Forgotten:
     slot: SlotId
 
 
-Record = Opened | Closed | NotRun | Finalized | Saved | Forgotten
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Printed:
+    """The last lines that a run put out, for the record of its failure; the log process hands them in after its end."""
+
+    run_id: RunId
+    lines: tuple[str, ...]
+
+
+Record = Opened | Closed | NotRun | Finalized | Printed | Saved | Forgotten
 """What the history is told, in order."""
