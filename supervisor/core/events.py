@@ -112,6 +112,19 @@ class Due:
     trigger: Trigger = Trigger.SCHEDULE
 
 
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A due time went by that nobody will serve, and why."""
+
+    due_at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """``max_running`` has room for the slot's run."""
+
+
 # -- from people -------------------------------------------------------------------------------------------------------
 
 
@@ -167,6 +180,8 @@ Event = (
     | Committed
     | Elapsed
     | Due
+    | Passed
+    | Admitted
     | Begun
     | StartRequested
     | StopRequested

@@ -167,10 +167,24 @@ class Job:
     timing: Timing = field(default_factory=Timing)
     process: Process = field(default_factory=Process)
     log: LogFiles | LogMode = field(default_factory=LogFiles)
+    written: frozenset[str] = frozenset()
+    """The keys that stand in the job's own table: some are an error once the target's kind is known."""
     where: str = ""
-    """``file:line`` of the job's table, for messages."""
+    """``file`` or ``file:line`` of the job's table, for messages."""
 
     @property
     def is_long_lived(self) -> bool:
         """True for a job without a schedule, kept running by its restart policy."""
         return self.schedule is None
+
+
+def kind_problem(job: Job, kind: Kind) -> str | None:
+    """Return what is wrong with a job now that its target's kind is known, or None."""
+    where = f" ({job.where})" if job.where else ""
+    if job.schedule is None:
+        return None
+    if kind is Kind.WORKER and "retries" in job.written:
+        return f'job "{job.name}"{where}: retries does not apply to a Worker, which has a restart policy; use `restart`'
+    if kind is not Kind.WORKER and "restart" in job.written:
+        return f'job "{job.name}"{where}: restart does not apply to a scheduled {kind.value}; use `retries`'
+    return None

@@ -1,0 +1,232 @@
+"""What the supervisor answers on its control socket, method by method."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from supervisor import __version__, clock
+from supervisor.core.board import Board, Edit, Effects
+from supervisor.core.editing import Effect
+from supervisor.core.events import (
+    Event,
+    PauseRequested,
+    RestartRequested,
+    ResumeRequested,
+    StartRequested,
+    StopRequested,
+)
+from supervisor.core.manifest import Manifest
+from supervisor.core.names import Unmatched, select
+from supervisor.core.runs import Closed, RunId
+from supervisor.core.slot import Slot
+from supervisor.core.states import Disabled
+from supervisor.core.status import Vital, health, report
+from supervisor.core.waits import CameUp, Verdict, Wait, WentDown, running_id
+from supervisor.errors import ControlError, ManifestError
+from supervisor.waiters import Waiters
+
+
+class Shell(Protocol):
+    """What the answers need of the loop."""
+
+    board: Board
+    manifest: Manifest
+    waiters: Waiters
+    started_at: str
+
+    def perform(self, effects: Effects) -> None:
+        """Perform what follows from a fact."""
+
+    def vitals(self) -> Mapping[RunId, Vital]:
+        """Return CPU and memory by run."""
+
+    def warnings(self) -> list[str]:
+        """Return what is not as it should be, beside the jobs."""
+
+    def end(self, code: int) -> None:
+        """Stop all jobs, then end with this exit code."""
+
+    async def ended(self) -> None:
+        """Return when nothing is left but the answer."""
+
+    async def tail(self, run_id: RunId) -> list[str]:
+        """Return the last lines of output of a run."""
+
+    async def reload(self) -> tuple[Edit, ...]:
+        """Apply the edited manifest."""
+
+
+class Answers:
+    """Answers requests; each method is named as on the wire."""
+
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+        self._methods: dict[str, Callable[[dict[str, Any]], Awaitable[Any]]] = {
+            "ping": self._ping,
+            "status": self._status,
+            "start": self._start,
+            "stop": self._stop,
+            "restart": self._restart,
+            "pause": self._pause,
+            "resume": self._resume,
+            "reload": self._reload,
+            "shutdown": self._shutdown,
+        }
+
+    async def __call__(self, method: str, params: dict[str, Any]) -> Any:
+        """Return the result of a request.
+
+        Raises:
+            ControlError: what the client is told instead, with the exit code that its command ends with.
+        """
+        answer = self._methods.get(method)
+        if answer is None:
+            raise ControlError(1, f'unknown method "{method}"; this supervisor is version {__version__}')
+        return await answer(params)
+
+    async def _ping(self, _: dict[str, Any]) -> dict[str, Any]:
+        settings = self._shell.manifest.settings
+        return {
+            "pid": os.getpid(),
+            "version": __version__,
+            "manifest": str(self._shell.manifest.path),
+            "state_dir": str(settings.state_dir),
+            "log_dir": str(settings.log_dir),
+            "history": str(settings.state_dir / "history.db"),
+        }
+
+    async def _status(self, params: dict[str, Any]) -> dict[str, Any]:
+        now, board = clock.now(), self._shell.board
+        slots = self._slots(params, everything=True)
+        good = all(health(slot, now)[0].is_good for slot in slots if not isinstance(slot.state, Disabled))
+        return {
+            "supervisor": {
+                "pid": os.getpid(),
+                "version": __version__,
+                "started_at": self._shell.started_at,
+                "manifest": str(self._shell.manifest.path),
+                "healthy": good,
+            },
+            "jobs": report(slots, self._shell.vitals(), now),
+            "groups": [],
+            "warnings": self._shell.warnings() if board.ending is None else ["stopping"],
+        }
+
+    async def _start(self, params: dict[str, Any]) -> dict[str, Any]:
+        slots = self._slots(params)
+        return await self._order(slots, StartRequested(), params, lambda slot: CameUp(slot.tally.restarts))
+
+    async def _stop(self, params: dict[str, Any]) -> dict[str, Any]:
+        return await self._order(self._slots(params), StopRequested(), params, lambda _: WentDown())
+
+    async def _restart(self, params: dict[str, Any]) -> dict[str, Any]:
+        slots = self._slots(params)
+        return await self._order(
+            slots, RestartRequested(), params, lambda slot: CameUp(slot.tally.restarts, running_id(slot))
+        )
+
+    async def _order(
+        self, slots: Sequence[Slot], event: Event, params: dict[str, Any], wait: Callable[[Slot], Wait]
+    ) -> dict[str, Any]:
+        """Give an order to some slots and say what came of it, slot by slot."""
+        shell = self._shell
+        waits = [(slot, wait(slot)) for slot in slots]
+        shell.perform(shell.board.tell([slot.id for slot in slots], event, clock.now()))
+        if not params.get("wait", True):
+            return {"jobs": [_line(label(slot), Verdict(ok=True, message="asked")) for slot in slots]}
+        return {"jobs": await asyncio.gather(*(self._outcome(slot, wait) for slot, wait in waits))}
+
+    async def _outcome(self, before: Slot, wait: Wait) -> dict[str, Any]:
+        slot = self._shell.board.slots.get(before.id)
+        if slot is None:
+            return _line(label(before), Verdict(ok=True, message="removed"))
+        verdict = await self._shell.waiters.ask(slot, wait)
+        if verdict.ok:
+            unchanged = slot.state is before.state and isinstance(wait, CameUp | WentDown)
+            already = Verdict(ok=True, message=f"already {verdict.message}") if unchanged else verdict
+            return _line(label(slot), already)
+        slot = self._shell.board.slots.get(before.id, slot)
+        last = slot.tally.last
+        output = await self._shell.tail(last.run.run_id) if isinstance(last, Closed) else []
+        return _line(label(slot), verdict, output)
+
+    async def _pause(self, params: dict[str, Any]) -> dict[str, Any]:
+        slots = self._slots(params)
+        self._tell_scheduled(slots, PauseRequested())
+        return {"jobs": [self._paused_line(slot, "paused") for slot in slots]}
+
+    async def _resume(self, params: dict[str, Any]) -> dict[str, Any]:
+        slots = self._slots(params)
+        self._tell_scheduled(slots, ResumeRequested())
+        return {"jobs": [self._paused_line(slot, "resumed") for slot in slots]}
+
+    def _tell_scheduled(self, slots: Iterable[Slot], event: Event) -> None:
+        scheduled = [slot.id for slot in slots if slot.job.schedule is not None]
+        self._shell.perform(self._shell.board.tell(scheduled, event, clock.now()))
+
+    @staticmethod
+    def _paused_line(slot: Slot, done: str) -> dict[str, Any]:
+        if slot.job.schedule is None:
+            name = label(slot)
+            return _line(name, Verdict(ok=False, message=f"has no schedule; use `jobvisor stop {name}`"))
+        return _line(label(slot), Verdict(ok=True, message=done))
+
+    async def _reload(self, _: dict[str, Any]) -> dict[str, Any]:
+        try:
+            edits = await self._shell.reload()
+        except ManifestError as error:
+            return {"ok": False, "changes": [], "problems": list(error.problems), "jobs": []}
+        started = [
+            slot
+            for edit in edits
+            if edit.effect in {"added", Effect.RESTART}
+            for slot in map(self._shell.board.slots.get, edit.slots)
+            if slot is not None
+        ]
+        jobs = await asyncio.gather(*(self._outcome(slot, CameUp(slot.tally.restarts)) for slot in started))
+        return {
+            "ok": all(job["ok"] for job in jobs),
+            "changes": [{"name": edit.name, "change": _CHANGES[edit.effect]} for edit in edits],
+            "problems": [],
+            "jobs": jobs,
+        }
+
+    async def _shutdown(self, _: dict[str, Any]) -> dict[str, Any]:
+        self._shell.end(0)
+        await self._shell.ended()
+        return {"pid": os.getpid()}
+
+    def _slots(self, params: dict[str, Any], *, everything: bool = False) -> list[Slot]:
+        """Return the slots that the request's names select, in manifest order."""
+        named = {label(slot): slot for slot in self._shell.board.slots.values() if not slot.is_lane}
+        names = params.get("names") or ()
+        if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+            raise ControlError(2, '"names" must be a list of strings')
+        if not names:
+            if everything:
+                return list(named.values())
+            raise ControlError(2, "name at least one job")
+        chosen = select(names, tuple(named))
+        if isinstance(chosen, Unmatched):
+            raise ControlError(4, str(chosen))
+        return [named[name] for name in chosen]
+
+
+_CHANGES = {
+    "added": "added",
+    "removed": "removed",
+    Effect.NONE: "unchanged",
+    Effect.LIVE: "live",
+    Effect.NEXT_RUN: "at next run",
+    Effect.RESTART: "restarted",
+}
+
+
+def label(slot: Slot) -> str:
+    """Return what people call a slot: the job's name, and the instance where there are several."""
+    return slot.job.name if slot.job.instances == 1 else f"{slot.job.name}:{slot.id.instance}"
+
+
+def _line(name: str, verdict: Verdict, output: Sequence[str] = ()) -> dict[str, Any]:
+    return {"name": name, "ok": verdict.ok, "message": verdict.message, "output": list(output)}

@@ -1,0 +1,466 @@
+"""All slots, their deadlines and what they share. Facts go in, orders and changes come out; nothing is done here.
+
+Deadlines stand in a heap: an event costs O(log jobs), a quiet second costs nothing. An entry whose slot has moved on is
+thrown away when it comes up.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from heapq import heappop, heappush
+from itertools import count
+
+from supervisor.core.actions import Action, Beside, Escalate, Keep, Kill
+from supervisor.core.editing import Effect, effect
+from supervisor.core.events import (
+    Admitted,
+    Begun,
+    Cause,
+    Committed,
+    Due,
+    Edited,
+    Elapsed,
+    Event,
+    Exited,
+    Passed,
+    Serving,
+    Spawned,
+    SpawnFailed,
+    StartRequested,
+    StopRequested,
+    TickEnded,
+)
+from supervisor.core.instants import Mono, Now
+from supervisor.core.job import Command, Job, Limit
+from supervisor.core.lifecycle import step
+from supervisor.core.policy import charge
+from supervisor.core.rows import drop_made_up
+from supervisor.core.runs import Closed, Forgotten, RunId, Saved, SlotId, Trigger
+from supervisor.core.slot import Context, Slot, slot_of
+from supervisor.core.states import (
+    Blocked,
+    Process,
+    Recording,
+    Running,
+    Starting,
+    State,
+    Stopped,
+    Stopping,
+    Ticking,
+    Waiting,
+    Wanted,
+    deadline_of,
+    earliest,
+    is_at_rest,
+    process_of,
+)
+from supervisor.core.timetable import Gap, Unfolded, advance, again, anew, gap, schedule_id, stepped
+
+EngineFact = Spawned | SpawnFailed | Exited | Serving | TickEnded | Committed
+"""The facts that name a run, not a slot."""
+
+STEP = timedelta(milliseconds=500)
+"""A smaller move of the wall clock against the monotonic one is drift or a slow reading, not a step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A slot went from one value to the next, and why; observers get each."""
+
+    before: Slot
+    after: Slot
+    event: Event
+    at: Now
+
+
+@dataclass(slots=True)
+class Effects:
+    """What follows from a fact: orders for the floor below, changes for observers, both in order."""
+
+    actions: list[Action] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What the supervisor's own log shall say beside the changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What a reload does to one job."""
+
+    name: str
+    effect: Effect | str
+    slots: tuple[SlotId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The whole supervisor stops: the instant at which everything left is killed, and the exit code then."""
+
+    kill_at: Mono | None
+    code: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What ``[supervisor]`` says about all jobs together."""
+
+    root: Limit
+    max_running: int | None = None
+    stop_timeout: timedelta | None = timedelta(seconds=30)
+
+
+class Board:
+    """The slots of a manifest and the rules that span them: root limit, ``max_running``, clock steps, shutdown."""
+
+    def __init__(self, rules: Rules, *, seed: str, boot: str, next_run_id: RunId) -> None:
+        self.slots: dict[SlotId, Slot] = {}
+        self.rules = rules
+        self.ending: Ending | None = None
+        self._boot = boot
+        self._context = Context(seed=seed, ids=count(next_run_id))
+        self._by_run: dict[RunId, SlotId] = {}
+        self._heap: list[tuple[Mono, int, SlotId]] = []
+        self._tickets = count()
+        self._waiters: list[tuple[datetime, int, SlotId]] = []
+        self._busy = 0
+        self._root_window: tuple[Mono, ...] = ()
+        self._offset: datetime | None = None
+
+    # -- taking jobs on ------------------------------------------------------------------------------------------------
+
+    def begin(self, jobs: Iterable[Job], saved: Mapping[SlotId, Saved], now: Now) -> Effects:
+        """Take on every job, with what an earlier supervisor saved of it; start what shall run."""
+        effects = Effects()
+        self._offset = _offset(now)
+        for job in jobs:
+            for instance in range(1, job.instances + 1):
+                self._take_on(job, instance, saved.get(SlotId(job.name, instance)), now, effects)
+        return effects
+
+    def _take_on(self, job: Job, instance: int, saved: Saved | None, now: Now, effects: Effects) -> SlotId:
+        slot = slot_of(job, instance, saved)
+        unfolded = self._first_table(job, saved, now)
+        slot = replace(slot, boot=self._boot, table=unfolded.table if unfolded else None)
+        if slot.wanted is Wanted.HELD:
+            slot, orders = drop_made_up(slot, "stopped by hand", now, self._context)
+            effects.actions += orders
+        self._put(slot.id, slot)
+        effects.actions.append(Keep(slot.saved()))
+        self._apply(slot.id, Begun(), now, effects)
+        if unfolded:
+            self._unfold(slot.id, unfolded, Gap.DOWN, now, effects)
+        return slot.id
+
+    def _first_table(self, job: Job, saved: Saved | None, now: Now) -> Unfolded | None:
+        if job.schedule is None or not job.enabled:
+            return None
+        seed = self._context.seed
+        if saved is not None and saved.cursor is not None and saved.fingerprint == schedule_id(job):
+            return again(job, saved, now, seed, self._boot)
+        return anew(job, now, seed, first_sight=saved is None)
+
+    # -- facts ---------------------------------------------------------------------------------------------------------
+
+    def handle(self, fact: EngineFact, now: Now) -> Effects:
+        """Answer a fact about a run; one about a run that nobody knows (a second report) is ignored."""
+        effects = Effects()
+        slot_id = self._by_run.get(fact.run_id)
+        if slot_id is not None:
+            self._apply(slot_id, fact, now, effects)
+        return effects
+
+    def tell(self, slot_ids: Iterable[SlotId], event: Event, now: Now) -> Effects:
+        """Give an event to some slots, in order; a slot's lanes hear of stops too."""
+        effects = Effects()
+        for slot_id in slot_ids:
+            if slot_id not in self.slots:
+                continue
+            if isinstance(event, StopRequested):
+                for lane in self.lanes(slot_id):
+                    self._apply(lane, event, now, effects)
+            self._apply(slot_id, event, now, effects)
+        return effects
+
+    def trigger(self, slot_id: SlotId, now: Now) -> Effects:
+        """Run a scheduled job once by hand, beside its schedule."""
+        return self.tell((slot_id,), Due(now.wall, Trigger.MANUAL), now)
+
+    # -- time ----------------------------------------------------------------------------------------------------------
+
+    def deadline(self) -> Mono | None:
+        """Return the monotonic instant at which ``advance`` wants to be called; None is never."""
+        while self._heap and self.slots.get(self._heap[0][2], _NOBODY).deadline != self._heap[0][0]:
+            heappop(self._heap)
+        return earliest(self._heap[0][0] if self._heap else None, self.ending.kill_at if self.ending else None)
+
+    def advance(self, now: Now) -> Effects:
+        """Answer the passing of time up to ``now``."""
+        effects = Effects()
+        self._notice_step(now, effects)
+        if self.ending is not None and self.ending.kill_at is not None and self.ending.kill_at <= now.mono:
+            self.ending = replace(self.ending, kill_at=None)
+            effects.actions += [Kill(process.run.run_id) for process in self._processes]
+        while self._heap and self._heap[0][0] <= now.mono:
+            at, _, slot_id = heappop(self._heap)
+            slot = self.slots.get(slot_id)
+            if slot is None or slot.deadline != at:
+                continue
+            self._call(slot, now, effects)
+            if self.slots.get(slot_id, _NOBODY).deadline == at:
+                heappush(self._heap, (at, next(self._tickets), slot_id))
+        return effects
+
+    def slept(self, now: Now) -> Effects:
+        """Answer that the machine was suspended until now: what was due meanwhile was missed."""
+        effects = Effects()
+        for slot in list(self.slots.values()):
+            if slot.table is not None and slot.table.next is not None and slot.table.next.at <= now.mono:
+                unfolded = gap(slot.job, slot.table, now, self._context.seed)
+                self._unfold(slot.id, unfolded, Gap.ASLEEP, now, effects)
+        return effects
+
+    def _call(self, slot: Slot, now: Now, effects: Effects) -> None:
+        """Give a slot whose deadline has come what it waits for, one thing at a time."""
+        table, elapses_at = slot.table, deadline_of(slot.state)
+        if slot.has_made_up and table is not None:
+            if table.backlog:
+                due, table = Due(table.backlog[0], Trigger.CATCH_UP), replace(table, backlog=table.backlog[1:])
+            else:
+                assert table.queued is not None
+                due, table = table.queued, replace(table, queued=None)
+            self._put(slot.id, replace(slot, table=table))
+            self._apply(slot.id, due, now, effects)
+        elif elapses_at is not None and elapses_at <= now.mono:
+            self._apply(slot.id, Elapsed(), now, effects)
+        elif table is not None:
+            unfolded = advance(slot.job, table, now, self._context.seed)
+            self._unfold(slot.id, unfolded, Gap.HELD_UP, now, effects)
+
+    def _notice_step(self, now: Now, effects: Effects) -> None:
+        offset = _offset(now)
+        if self._offset is None:
+            self._offset = offset
+        by = offset - self._offset
+        if abs(by) < STEP:
+            return
+        self._offset = offset
+        effects.notes.append(f"the wall clock was set by {by.total_seconds():+.3f} s")
+        for slot in list(self.slots.values()):
+            if slot.table is not None:
+                unfolded = stepped(slot.job, slot.table, by, now, self._context.seed)
+                self._unfold(slot.id, unfolded, Gap.STEP, now, effects)
+
+    def _unfold(self, slot_id: SlotId, unfolded: Unfolded, why: Gap, now: Now, effects: Effects) -> None:
+        slot = self.slots[slot_id]
+        if unfolded.table is not slot.table:
+            moved = replace(slot, table=unfolded.table)
+            self._put(slot_id, moved)
+            if not moved.is_lane and moved.saved() != slot.saved():
+                effects.actions.append(Keep(moved.saved()))
+        for due_at in unfolded.passed:
+            self._apply(slot_id, Passed(due_at, why.value), now, effects)
+        if unfolded.due is not None:
+            self._apply(slot_id, unfolded.due, now, effects)
+
+    # -- a reload ------------------------------------------------------------------------------------------------------
+
+    def edits(self, jobs: Sequence[Job]) -> tuple[Edit, ...]:
+        """Return what applying these jobs would do, job by job, in manifest order; removed ones last."""
+        known = {slot.job.name: slot for slot in self.slots.values() if slot.wanted is not Wanted.REMOVED}
+        found: list[Edit] = []
+        for job in jobs:
+            slots = tuple(SlotId(job.name, instance) for instance in range(1, job.instances + 1))
+            old = known.get(job.name)
+            found.append(Edit(job.name, effect(old.job, job, old.kind) if old else "added", slots))
+        kept = {job.name for job in jobs}
+        found += (
+            Edit(name, "removed", tuple(at for at in self.slots if at.job == name and not at.lane))
+            for name in known
+            if name not in kept
+        )
+        return tuple(found)
+
+    def apply(self, jobs: Sequence[Job], now: Now) -> Effects:
+        """Make the board that of an edited manifest; only what changed is touched."""
+        effects = Effects()
+        wanted = {SlotId(job.name, instance): job for job in jobs for instance in range(1, job.instances + 1)}
+        for slot_id in [at for at in self.slots if at.lane == 0 and at not in wanted]:
+            for lane in self.lanes(slot_id):
+                self._apply(lane, StopRequested(Cause.REMOVED), now, effects)
+            self._apply(slot_id, StopRequested(Cause.REMOVED), now, effects)
+        for slot_id, job in wanted.items():
+            slot = self.slots.get(slot_id)
+            if slot is None:
+                self._take_on(job, slot_id.instance, None, now, effects)
+            elif slot.wanted is Wanted.REMOVED:
+                self._apply(slot_id, Edited(job), now, effects)
+                self._apply(slot_id, StartRequested(), now, effects)
+            elif slot.job != job:
+                self._apply(slot_id, Edited(job), now, effects)
+        order = {slot_id: place for place, slot_id in enumerate(wanted)}
+        self.slots = dict(sorted(self.slots.items(), key=lambda at: order.get(replace(at[0], lane=0), len(order))))
+        return effects
+
+    # -- the end -------------------------------------------------------------------------------------------------------
+
+    def shut_down(self, code: int, now: Now) -> Effects:
+        """Stop everything, side by side, under one deadline. What is held stays held."""
+        effects = Effects()
+        self._shut_down(code, now, effects)
+        return effects
+
+    def _shut_down(self, code: int, now: Now, effects: Effects) -> None:
+        if self.ending is not None:
+            return
+        timeout = self.rules.stop_timeout
+        self.ending = Ending(None if timeout is None else now.mono + timeout, code)
+        for slot_id, slot in list(self.slots.items()):
+            if slot.wanted is Wanted.UP:
+                self._apply(slot_id, StopRequested(Cause.SHUTDOWN), now, effects)
+
+    def kill_all(self) -> Effects:
+        """End every process now."""
+        return Effects([Kill(process.run.run_id) for process in self._processes])
+
+    @property
+    def is_at_rest(self) -> bool:
+        """True when no process runs or is on its way."""
+        return all(is_at_rest(slot.state) for slot in self.slots.values())
+
+    # -- looking -------------------------------------------------------------------------------------------------------
+
+    def lanes(self, slot_id: SlotId) -> tuple[SlotId, ...]:
+        """Return the runs beside a slot's own."""
+        if not self.slots[slot_id].beside:
+            return ()
+        return tuple(at for at in self.slots if at.lane and replace(at, lane=0) == slot_id)
+
+    @property
+    def _has_room(self) -> bool:
+        return self.rules.max_running is None or self._busy < self.rules.max_running
+
+    @property
+    def _processes(self) -> list[Process]:
+        return [at for at in (process_of(slot.state) for slot in self.slots.values()) if at is not None]
+
+    # -- the one way in ------------------------------------------------------------------------------------------------
+
+    def _apply(self, slot_id: SlotId, event: Event, now: Now, effects: Effects) -> None:
+        before = self.slots[slot_id]
+        self._context.room = self._has_room
+        after, actions = step(before, event, now, self._context)
+        if after is not before:
+            self._put(slot_id, after)
+            effects.changes.append(Change(before=before, after=after, event=event, at=now))
+        if isinstance(after.state, Blocked) and after.state is not before.state:
+            due_at = after.state.run.due_at
+            assert due_at is not None
+            heappush(self._waiters, (due_at, next(self._tickets), slot_id))
+        for action in actions:
+            self._order(slot_id, action, now, effects)
+        if is_at_rest(after.state):
+            self._clear(after, now, effects)
+        self._admit(now, effects)
+
+    def _order(self, slot_id: SlotId, action: Action, now: Now, effects: Effects) -> None:
+        match action:
+            case Beside(run=run):
+                self._open_lane(slot_id, run.due_at, run.trigger, now, effects)
+            case Escalate(slot=failed):
+                self._escalate(failed, now, effects)
+            case Keep(record=Closed() as row) if slot_id.lane:
+                effects.actions.append(action)
+                self._count_lane(replace(slot_id, lane=0), row, effects)
+            case _:
+                effects.actions.append(action)
+
+    def _open_lane(
+        self, slot_id: SlotId, due_at: datetime | None, trigger: Trigger, now: Now, effects: Effects
+    ) -> None:
+        assert due_at is not None
+        main = self.slots[slot_id]
+        lane = next(at for at in (replace(slot_id, lane=n) for n in count(1)) if at not in self.slots)
+        self._put(slot_id, replace(main, beside=main.beside + 1, tally=main.tally.with_start()))
+        self._put(lane, Slot(id=lane, job=main.job, state=Waiting(now), kind=main.kind))
+        self._apply(lane, Due(due_at, trigger), now, effects)
+
+    def _count_lane(self, slot_id: SlotId, row: Closed, effects: Effects) -> None:
+        main = self.slots.get(slot_id)
+        if main is not None:
+            counted = replace(main, tally=main.tally.with_end(row))
+            self._put(slot_id, counted)
+            effects.actions.append(Keep(counted.saved()))
+
+    def _clear(self, slot: Slot, now: Now, effects: Effects) -> None:
+        """Forget a lane that has done its run, and a job that is removed."""
+        if slot.is_lane:
+            del self.slots[slot.id]
+            main = self.slots.get(replace(slot.id, lane=0))
+            if main is not None:
+                self._put(main.id, replace(main, beside=main.beside - 1))
+                if is_at_rest(main.state):
+                    self._clear(self.slots[main.id], now, effects)
+        elif slot.wanted is Wanted.REMOVED and isinstance(slot.state, Stopped) and not slot.beside:
+            del self.slots[slot.id]
+            effects.actions.append(Keep(Forgotten(slot=slot.id)))
+
+    def _escalate(self, slot_id: SlotId, now: Now, effects: Effects) -> None:
+        """Let the root group, one_for_one, see a failed child: restart it with a fresh count, or end everything."""
+        filled = charge(self._root_window, self.rules.root, now.mono)
+        if filled is not None and self.ending is None:
+            self._root_window = filled
+            effects.notes.append(f"{slot_id.job} gave up; the root group restarts it")
+            self._apply(slot_id, StartRequested(), now, effects)
+            return
+        effects.notes.append(f"{slot_id.job} gave up and is essential: the supervisor ends")
+        self._shut_down(1, now, effects)
+
+    def _admit(self, now: Now, effects: Effects) -> None:
+        while self._waiters and self._has_room:
+            _, _, slot_id = heappop(self._waiters)
+            slot = self.slots.get(slot_id)
+            if slot is not None and isinstance(slot.state, Blocked):
+                self._apply(slot_id, Admitted(), now, effects)
+
+    def _put(self, slot_id: SlotId, slot: Slot) -> None:
+        before = self.slots.get(slot_id, _NOBODY)
+        self.slots[slot_id] = slot
+        if slot.state is not before.state:
+            self._busy += _is_busy(slot.state) - _is_busy(before.state)
+            for run_id in _runs_of(before.state):
+                self._by_run.pop(run_id, None)
+            for run_id in _runs_of(slot.state):
+                self._by_run[run_id] = slot_id
+        deadline = slot.deadline
+        if deadline is not None and deadline != before.deadline:
+            heappush(self._heap, (deadline, next(self._tickets), slot_id))
+
+
+_NOBODY = Slot(id=SlotId(""), job=Job(name="", target=Command(argv=())))
+"""Stands for a slot that is not on the board."""
+
+
+def _offset(now: Now) -> datetime:
+    """Return the wall instant of monotonic zero: it moves only when the wall clock is set."""
+    return now.wall - now.mono
+
+
+def _is_busy(state: State) -> bool:
+    """Tell whether a state takes one of ``max_running`` places: the run of a due time is active."""
+    match state:
+        case Ticking():
+            return True
+        case Recording(run=run):
+            return run.due_at is not None
+        case Starting(process=process) | Running(process=process):
+            return process.run.due_at is not None
+        case Stopping(process=process, tick=tick):
+            return tick is not None or process.run.due_at is not None
+    return False
+
+
+def _runs_of(state: State) -> tuple[RunId, ...]:
+    """Return the run ids by which facts about a state come in."""
+    process = process_of(state)
+    own = (process.run.run_id,) if process is not None else ()
+    return (state.run.run_id, *own) if isinstance(state, Recording) else own

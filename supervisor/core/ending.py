@@ -1,0 +1,306 @@
+"""From running to rest: stops that somebody asks for, ends that somebody sees, and what follows from either."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from supervisor.core.actions import Action, Escalate, Keep, Kill, Stop
+from supervisor.core.chance import chance
+from supervisor.core.durations import format_duration
+from supervisor.core.events import Cause, Exited, SpawnFailed, TickEnded
+from supervisor.core.exits import (
+    NO_USAGE,
+    Code,
+    ErrorRecord,
+    Exit,
+    Lost,
+    NotStarted,
+    Signalled,
+    SuccessExit,
+    Usage,
+    describe,
+    is_clean,
+)
+from supervisor.core.instants import ZERO, Now
+from supervisor.core.job import OnGiveUp
+from supervisor.core.policy import Again, GiveUp, Leave, Rest, decide, delay
+from supervisor.core.rows import drop_made_up, finalized, unserved
+from supervisor.core.runs import Attempt, Closed, Outcome, Trigger
+from supervisor.core.slot import Context, Slot, Step
+from supervisor.core.starting import begin, fresh, launch
+from supervisor.core.states import (
+    Backoff,
+    Blocked,
+    Disabled,
+    Failed,
+    Finished,
+    Idle,
+    New,
+    Process,
+    Recording,
+    Stopped,
+    Stopping,
+    Ticking,
+    Waiting,
+    Wanted,
+    process_of,
+)
+from supervisor.core.timetable import after_run, is_over
+
+ASKED = frozenset({Cause.STOP, Cause.RESTART, Cause.RELOAD, Cause.REMOVED, Cause.SHUTDOWN, Cause.REPLACED})
+"""The causes whose ends are never judged by their exit code."""
+
+
+def stop(slot: Slot, cause: Cause, now: Now, context: Context) -> Step:
+    """Bring a slot to its end from wherever it is; what is wanted of it afterwards is set already."""
+    slot, orders = (slot, ()) if slot.wanted is Wanted.UP else drop_made_up(slot, cause.value, now, context)
+    state = slot.state
+    match state:
+        case New() | Disabled() | Stopping():
+            return slot, orders
+        case Waiting() | Failed() | Finished():
+            return replace(slot, state=Stopped(now)), orders
+        case Stopped():
+            return slot, orders
+        case Backoff(failed=failed):
+            dropped = (finalized(failed),) if failed is not None else ()
+            return replace(slot, state=Stopped(now)), (*orders, *dropped)
+        case Blocked(run=run):
+            slot, kept = unserved(slot, run, Outcome.MISSED, cause.value, now, context)
+            orders += kept
+        case Recording(run=run):
+            row = _closed(run, now, now, Outcome.STOPPED, reason=cause.value)
+            slot = replace(slot, tally=slot.tally.with_end(row))
+            orders += (Keep(row),)
+    process = process_of(state)
+    if process is None:
+        return replace(slot, state=Waiting(now) if slot.wanted is Wanted.UP else Stopped(now)), orders
+    tick = state if isinstance(state, Ticking) else None
+    stopping, order = _stopping(process, tick, cause, now)
+    return replace(slot, state=stopping), (*orders, order)
+
+
+def _stopping(process: Process, tick: Ticking | None, cause: Cause, now: Now) -> tuple[Stopping, Action]:
+    rules = process.job.supervision
+    run_id = process.run.run_id
+    if rules.stop_timeout == ZERO:
+        return Stopping(since=now, process=process, cause=cause, kill_at=None, tick=tick), Kill(run_id)
+    kill_at = None if rules.stop_timeout is None else now.mono + rules.stop_timeout
+    stopping = Stopping(since=now, process=process, cause=cause, kill_at=kill_at, tick=tick)
+    return stopping, Stop(run_id, rules.stop_signal, cause)
+
+
+def out_of_time(slot: Slot, now: Now) -> Step:
+    """Stop a run or tick that has used up its ``timeout``, or its due time's ``deadline``."""
+    state = slot.state
+    process = process_of(state)
+    assert process is not None
+    tick = state if isinstance(state, Ticking) else None
+    deadline_at = tick.deadline_at if tick else process.deadline_at
+    cause = Cause.DEADLINE if deadline_at is not None and deadline_at <= now.mono else Cause.TIMEOUT
+    stopping, order = _stopping(process, tick, cause, now)
+    return replace(slot, state=stopping), (order,)
+
+
+def ticked(slot: Slot, event: TickEnded, now: Now, context: Context) -> Step:
+    """Answer a ``tick()`` that returned."""
+    state = slot.state
+    tick = state.tick if isinstance(state, Stopping) else state
+    assert isinstance(tick, Ticking)
+    row = _closed(tick.tick, tick.since, now, Outcome.OK, usage=Usage(cpu=event.cpu), duration=event.duration)
+    rested: Stopping | Idle = replace(state, tick=None) if isinstance(state, Stopping) else Idle(now, tick.process)
+    return _served(replace(slot, state=rested, tally=slot.tally.with_end(row)), now, context), (Keep(row),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """The end of a process, judged, with the time at which it was seen."""
+
+    process: Process
+    exit: Exit
+    outcome: Outcome
+    cause: Cause | None
+    now: Now
+    usage: Usage = NO_USAGE
+    error: ErrorRecord | None = None
+
+    def row(self, run: Attempt, since: Now, *, final: bool = True) -> Closed:
+        """Return the row of a run that ended with the process."""
+        said = describe(self.exit) if isinstance(self.exit, NotStarted | Lost) else None
+        return Closed(
+            run=run,
+            started_at=since.wall,
+            ended_at=self.now.wall,
+            duration=self.now.mono - since.mono,
+            outcome=self.outcome,
+            final=final,
+            exit_code=self.exit.code if isinstance(self.exit, Code) else None,
+            signal=self.exit.signal if isinstance(self.exit, Signalled) else None,
+            usage=self.usage,
+            reason=self.cause.value if self.cause is not None else said,
+            error=self.error,
+        )
+
+
+def ended(slot: Slot, process: Process, event: Exited | SpawnFailed, now: Now, context: Context) -> Step:
+    """Answer the end of a slot's process: close its rows, then let what is wanted decide."""
+    state = slot.state
+    cause = state.cause if isinstance(state, Stopping) else None
+    usage, error = (event.usage, event.error) if isinstance(event, Exited) else (NO_USAGE, None)
+    outcome = judge(event.ended, cause, process.job.supervision.success_exit)
+    end = End(process=process, exit=event.ended, outcome=outcome, cause=cause, now=now, usage=usage, error=error)
+    tick = state.tick if isinstance(state, Stopping) else state
+    if process.run.due_at is not None:
+        return _after_due_run(slot, end, context)
+    slot, orders = _close_waiting_tick(slot, now, context)
+    own = end.row(process.run, process.began)
+    if isinstance(tick, Ticking):
+        row = end.row(tick.tick, tick.since)
+        slot = _served(replace(slot, tally=slot.tally.with_end(row)), now, context)
+        orders = (*orders, Keep(row))
+    elif slot.job.schedule is None or outcome.is_failure:
+        slot = replace(slot, tally=slot.tally.with_end(own))
+    slot, more = _after_process(slot, end, context)
+    return slot, (*orders, Keep(own), *more)
+
+
+def judge(end: Exit, cause: Cause | None, success: SuccessExit) -> Outcome:
+    """Return the outcome of an end; one that we asked for is ``stopped`` however it looks."""
+    if cause in ASKED:
+        return Outcome.STOPPED
+    if cause is not None:
+        return Outcome.TIMEOUT
+    if is_clean(end, success):
+        return Outcome.OK
+    match end:
+        case Lost():
+            return Outcome.LOST
+        case Signalled():
+            return Outcome.KILLED
+    return Outcome.FAILED
+
+
+def _close_waiting_tick(slot: Slot, now: Now, context: Context) -> Step:
+    """Close the row of a tick that had not begun when its Worker's process ended."""
+    match slot.state:
+        case Blocked(run=run):
+            return unserved(slot, run, Outcome.SKIPPED, "its process ended", now, context)
+        case Recording(run=run, since=since) if run.due_at is not None:
+            row = _closed(run, since, now, Outcome.SKIPPED, reason="its process ended")
+            return _served(replace(slot, tally=slot.tally.with_end(row)), now, context), (Keep(row),)
+    return slot, ()
+
+
+def _after_due_run(slot: Slot, end: End, context: Context) -> Step:
+    """Answer the end of a due time's own process: retry, or rest until the next."""
+    retry = _retry(slot, end, context)
+    row = end.row(end.process.run, end.process.began, final=retry is None)
+    slot = replace(slot, tally=slot.tally.with_end(row))
+    if retry is not None:
+        return replace(slot, state=retry), (Keep(row),)
+    slot = _served(slot, end.now, context)
+    is_last = slot.wanted is Wanted.UP and slot.table is not None and is_over(slot.table)
+    if is_last and end.outcome.is_failure:
+        return replace(slot, state=Failed(end.now, _phrase(row, end.exit))), (Keep(row),)
+    slot, orders = _rested(slot, end.now, context)
+    return slot, (Keep(row), *orders)
+
+
+def _rested(slot: Slot, now: Now, context: Context) -> Step:
+    if slot.is_lane:
+        return replace(slot, state=Waiting(now)), ()
+    return begin(slot, Trigger.START, now, context)
+
+
+def _retry(slot: Slot, end: End, context: Context) -> Backoff | None:
+    run, job, deadline_at = end.process.run, end.process.job, end.process.deadline_at
+    if not end.outcome.is_failure or end.cause is Cause.DEADLINE or slot.wanted is not Wanted.UP:
+        return None
+    if run.attempt > job.timing.retries:
+        return None
+    luck = chance(context.seed, "retry", slot.id, run.due_at, run.attempt)
+    until = end.now.mono + delay(job.supervision.backoff, run.attempt, luck)
+    if deadline_at is not None and until >= deadline_at:
+        return None
+    again = replace(run, run_id=next(context.ids), attempt=run.attempt + 1, trigger=Trigger.RETRY)
+    last = end.outcome.value
+    return Backoff(since=end.now, until=until, last=last, retry=again, failed=run, deadline_at=deadline_at)
+
+
+def _served(slot: Slot, now: Now, context: Context) -> Slot:
+    """Return the slot after the final end of a due time's run: ``delay`` counts on, failures may pause it."""
+    limit = slot.job.timing.pause_after_failures
+    paused = slot.paused or (limit is not None and slot.tally.failed_in_a_row >= limit)
+    table = after_run(slot.job, slot.table, now, context.seed) if slot.table is not None else None
+    return replace(slot, table=table, paused=paused)
+
+
+def _after_process(slot: Slot, end: End, context: Context) -> Step:
+    """Answer the end of a long-lived job's or a Worker's process by its restart policy."""
+    now = end.now
+    if slot.wanted is not Wanted.UP or not slot.job.enabled or end.cause in ASKED:
+        return begin(slot, Trigger.MANUAL, now, context)
+    if isinstance(end.exit, Lost):
+        return launch(slot, fresh(slot, Trigger.RESTART, context), now, context)
+    rules = slot.job.supervision
+    ran_well = _ran_for(slot, end.process, now) >= rules.limit.within
+    streak = 0 if ran_well else slot.streak
+    verdict = decide(
+        rules,
+        clean=end.outcome is Outcome.OK,
+        window=slot.window,
+        streak=streak,
+        now=now.mono,
+        luck=chance(context.seed, "restart", slot.id, end.process.run.run_id),
+    )
+    last = slot.tally.last
+    phrase = _phrase(last, end.exit) if isinstance(last, Closed) else describe(end.exit)
+    match verdict:
+        case Rest():
+            return replace(slot, state=Finished(now), streak=0), ()
+        case Leave():
+            return replace(slot, state=Failed(now, phrase)), ()
+        case GiveUp(restarts=restarts, within=within):
+            reason = f"gave up after {restarts} restarts in {format_duration(within)}: {phrase}"
+            escalates = rules.on_give_up is OnGiveUp.ESCALATE
+            orders = (Escalate(slot.id),) if escalates else ()
+            return replace(slot, state=Failed(now, reason), streak=streak), orders
+        case Again(delay=wait, window=window, streak=streak):
+            tally = replace(slot.tally, restarts=slot.tally.restarts + 1)
+            slot = replace(slot, window=window, streak=streak, tally=tally)
+            if wait == ZERO:
+                return launch(slot, fresh(slot, Trigger.RESTART, context), now, context)
+            return replace(slot, state=Backoff(since=now, until=now.mono + wait, last=phrase)), ()
+
+
+def _ran_for(slot: Slot, process: Process, now: Now) -> timedelta:
+    """Return how long the process was up; one that never came up was not."""
+    up = process.pid is not None
+    return now.mono - process.began.mono if up and slot.problem is None else ZERO
+
+
+def _phrase(row: Closed, end: Exit) -> str:
+    if row.outcome is Outcome.TIMEOUT:
+        return row.reason or row.outcome.value
+    return row.error.brief if row.error is not None else describe(end)
+
+
+def _closed(
+    run: Attempt,
+    since: Now,
+    now: Now,
+    outcome: Outcome,
+    *,
+    usage: Usage | None = None,
+    duration: timedelta | None = None,
+    reason: str | None = None,
+) -> Closed:
+    return Closed(
+        run=run,
+        started_at=since.wall,
+        ended_at=now.wall,
+        duration=now.mono - since.mono if duration is None else duration,
+        outcome=outcome,
+        exit_code=0 if outcome is Outcome.OK else None,
+        usage=usage,
+        reason=reason,
+    )

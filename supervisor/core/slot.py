@@ -1,0 +1,163 @@
+"""One instance of a job as the supervisor knows it: what is wanted, what is, what is due, what has been."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import count
+
+from supervisor.core.actions import Action
+from supervisor.core.instants import ZERO, Mono
+from supervisor.core.job import Command, Job, Kind
+from supervisor.core.runs import Closed, NotRun, Outcome, Saved, SlotId
+from supervisor.core.states import Idle, New, State, Waiting, Wanted, deadline_of, earliest
+from supervisor.core.timetable import Timetable, schedule_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What a slot's runs add up to, kept over restarts of the supervisor."""
+
+    runs: int = 0
+    failures: int = 0
+    restarts: int = 0
+    failed_in_a_row: int = 0
+    succeeded_at: datetime | None = None
+    ended_at: datetime | None = None
+    last: Closed | NotRun | None = None
+
+    def with_start(self) -> "Tally":
+        """Return the tally with one more started run."""
+        return replace(self, runs=self.runs + 1)
+
+    def with_end(self, closed: Closed) -> "Tally":
+        """Return the tally with one more ended run; ``failed_in_a_row`` counts due times, not their attempts."""
+        failed = closed.outcome.is_failure
+        good = closed.outcome is Outcome.OK
+        return replace(
+            self,
+            failures=self.failures + failed,
+            failed_in_a_row=0 if good else self.failed_in_a_row + (failed and closed.final),
+            succeeded_at=closed.ended_at if good else self.succeeded_at,
+            ended_at=closed.ended_at,
+            last=closed,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """The record of one instance; ``lifecycle.step`` makes the next one of it."""
+
+    id: SlotId
+    job: Job
+    state: State = field(default_factory=New)
+    wanted: Wanted = Wanted.UP
+    kind: Kind | None = None
+    """None until an import has told what ``run`` names."""
+    problem: str | None = None
+    """Why the target cannot be had."""
+    paused: bool = False
+    table: Timetable | None = None
+    window: tuple[Mono, ...] = ()
+    """Monotonic instants of the restarts that the limit still counts."""
+    streak: int = 0
+    """Restarts since the job last ran well."""
+    beside: int = 0
+    """Runs in lanes of their own (overlap = "allow")."""
+    boot: str | None = None
+    tally: Tally = field(default_factory=Tally)
+
+    @property
+    def is_worker(self) -> bool:
+        """True for a scheduled Worker, which lives between its ticks."""
+        return self.kind is Kind.WORKER and self.job.schedule is not None
+
+    @property
+    def is_periodic(self) -> bool:
+        """True where each due time has a process of its own."""
+        return self.job.schedule is not None and not self.is_worker
+
+    @property
+    def serves_dues(self) -> bool:
+        """True when due times can be dealt with: the target's kind is known."""
+        return self.table is not None and self.kind is not None
+
+    @property
+    def has_made_up(self) -> bool:
+        """True where a due time that waited can start now."""
+        if self.table is None or not isinstance(self.state, Waiting | Idle) or self.kind is None:
+            return False
+        if self.is_worker and isinstance(self.state, Waiting):
+            return False
+        return bool(self.table.backlog or self.table.queued)
+
+    @property
+    def deadline(self) -> Mono | None:
+        """The monotonic instant at which the slot wants to be looked at; zero is at once."""
+        if self.has_made_up:
+            return ZERO
+        due = self.table.next.at if self.serves_dues and self.table and self.table.next else None
+        return earliest(deadline_of(self.state), due)
+
+    @property
+    def is_lane(self) -> bool:
+        """True for a run beside the active one; it leaves nothing behind."""
+        return self.id.lane > 0
+
+    def saved(self) -> Saved:
+        """Return what the slot keeps over a restart of the supervisor."""
+        table = self.table
+        return Saved(
+            slot=self.id,
+            fingerprint=schedule_id(self.job) if table else None,
+            anchor=table.anchor if table else None,
+            cursor=table.cursor if table else None,
+            ended_at=self.tally.ended_at,
+            held=self.wanted is Wanted.HELD,
+            paused=self.paused,
+            runs=self.tally.runs,
+            failures=self.tally.failures,
+            restarts=self.tally.restarts,
+            failed_in_a_row=self.tally.failed_in_a_row,
+            succeeded_at=self.tally.succeeded_at,
+            boot=self.boot,
+            last=self.tally.last,
+        )
+
+
+def slot_of(job: Job, instance: int, saved: Saved | None) -> Slot:
+    """Return the slot of a job's instance before it begins, with what an earlier supervisor saved."""
+    kind = Kind.COMMAND if isinstance(job.target, Command) else None
+    slot = Slot(id=SlotId(job.name, instance), job=job, kind=kind)
+    if saved is None:
+        return slot
+    return replace(
+        slot,
+        wanted=Wanted.HELD if saved.held else Wanted.UP,
+        paused=saved.paused and job.schedule is not None,
+        boot=saved.boot,
+        tally=Tally(
+            runs=saved.runs,
+            failures=saved.failures,
+            restarts=saved.restarts,
+            failed_in_a_row=saved.failed_in_a_row,
+            succeeded_at=saved.succeeded_at,
+            ended_at=saved.ended_at,
+            last=saved.last,
+        ),
+    )
+
+
+@dataclass(slots=True)
+class Context:
+    """What the board knows and a slot does not: the next free run id, room for a run, the seed of chance."""
+
+    seed: str
+    ids: Iterator[int] = field(default_factory=lambda: count(1))
+    room: bool = True
+    """False when ``max_running`` runs are active."""
+    patience: timedelta = timedelta(seconds=1)
+    """How long a run waits for its row to be on disk."""
+
+
+Step = tuple[Slot, tuple[Action, ...]]
+"""A slot after an event, and the orders that follow from it."""

@@ -1,0 +1,140 @@
+"""From wanted to running: taking a slot on, launching a run, and each step of its start."""
+
+from dataclasses import replace
+
+from supervisor.core.actions import Keep, Spawn, Tick
+from supervisor.core.events import Due
+from supervisor.core.instants import Mono, Now
+from supervisor.core.job import Kind
+from supervisor.core.rows import attempt, unserved
+from supervisor.core.runs import Attempt, Opened, Outcome, Trigger
+from supervisor.core.slot import Context, Slot, Step
+from supervisor.core.states import (
+    Backoff,
+    Blocked,
+    Disabled,
+    Failed,
+    Finished,
+    Idle,
+    Process,
+    Recording,
+    Running,
+    Starting,
+    Stopped,
+    Ticking,
+    Waiting,
+    Wanted,
+    earliest,
+)
+from supervisor.core.timetable import is_over, made_up_within
+
+PRESUMED = Kind.FUNCTION
+"""What a target that cannot be had counts as: its due times come, and each run says what is missing."""
+
+
+def begin(slot: Slot, trigger: Trigger, now: Now, context: Context) -> Step:
+    """Bring a slot that has no process to where its job and people want it."""
+    if not slot.job.enabled:
+        return replace(slot, state=Disabled(now)), ()
+    if slot.wanted is not Wanted.UP:
+        return replace(slot, state=Stopped(now)), ()
+    if slot.job.schedule is None or slot.is_worker:
+        return launch(slot, fresh(slot, trigger, context), now, context)
+    if slot.table is not None and is_over(slot.table):
+        return replace(slot, state=Finished(now)), ()
+    return replace(slot, state=Waiting(now)), ()
+
+
+def fresh(slot: Slot, trigger: Trigger, context: Context) -> Attempt:
+    """Return a new run without a due time: a long-lived job's, or a Worker's process."""
+    return Attempt(run_id=next(context.ids), slot=slot.id, trigger=trigger)
+
+
+def run_due(slot: Slot, due: Due, now: Now, context: Context) -> Step:
+    """Start the run of a due time: a process, or a tick of the idle Worker."""
+    return launch(slot, attempt(slot, due, context), now, context)
+
+
+def launch(slot: Slot, run: Attempt, now: Now, context: Context, *, deadline_at: Mono | None = None) -> Step:
+    """Start a run, as soon as ``max_running`` leaves room for it and its row is on disk."""
+    is_due = run.due_at is not None
+    if is_due and not context.room:
+        return _block(slot, run, now, deadline_at)
+    if is_due and deadline_at is None and slot.job.timing.deadline is not None:
+        deadline_at = now.mono + slot.job.timing.deadline
+    process = slot.state.process if isinstance(slot.state, Idle) else None
+    until = now.mono + context.patience
+    state = Recording(since=now, run=run, until=until, deadline_at=deadline_at, process=process)
+    return replace(slot, state=state), (Keep(Opened(run=run, started_at=now.wall), ack=run.run_id),)
+
+
+def _block(slot: Slot, run: Attempt, now: Now, deadline_at: Mono | None) -> Step:
+    assert slot.job.schedule is not None
+    assert run.due_at is not None
+    within = made_up_within(slot.job, slot.job.schedule, run.due_at)
+    until = None if within is None else now.mono + within - (now.wall - run.due_at)
+    process = slot.state.process if isinstance(slot.state, Idle) else None
+    return replace(slot, state=Blocked(since=now, run=run, deadline_at=deadline_at, until=until, process=process)), ()
+
+
+def waited_too_long(slot: Slot, now: Now, context: Context) -> Step:
+    """Answer the end of ``missed_within`` for a run that found no room."""
+    assert isinstance(slot.state, Blocked)
+    rested = Waiting(now) if slot.state.process is None else Idle(now, slot.state.process)
+    reason = "max_running others ran for too long"
+    return unserved(replace(slot, state=rested), slot.state.run, Outcome.MISSED, reason, now, context)
+
+
+def recorded(slot: Slot, now: Now) -> Step:
+    """Answer that the row is on disk, or that nobody waits for it any longer."""
+    state = slot.state
+    assert isinstance(state, Recording)
+    if state.run.due_at is not None or slot.job.schedule is None:
+        slot = replace(slot, tally=slot.tally.with_start())
+    if state.process is None:
+        process = Process(run=state.run, job=slot.job, began=now, deadline_at=state.deadline_at)
+        return replace(slot, state=Starting(now, process)), (Spawn(state.run, slot.job),)
+    ticking = Ticking(
+        since=now,
+        process=state.process,
+        tick=state.run,
+        ends_by=_ends_by(slot, now, state.deadline_at),
+        deadline_at=state.deadline_at,
+    )
+    return replace(slot, state=ticking), (Tick(state.process.run.run_id, state.run),)
+
+
+def spawned(slot: Slot, process: Process, pid: int, now: Now) -> Step:
+    """Answer that the process exists; a scheduled Worker is up only when it serves."""
+    process = replace(process, pid=pid)
+    if process.run.due_at is None and process.job.schedule is not None:
+        return replace(slot, state=Starting(now, process)), ()
+    if process.run.due_at is None:
+        settles_at = now.mono + process.job.supervision.settle
+        return replace(slot, state=Running(since=now, process=process, settles_at=settles_at)), ()
+    ends_by = _ends_by(slot, now, process.deadline_at)
+    return replace(slot, state=Running(since=now, process=process, ends_by=ends_by)), ()
+
+
+def _ends_by(slot: Slot, now: Now, deadline_at: Mono | None) -> Mono | None:
+    timeout = slot.job.timing.timeout
+    return earliest(deadline_at, now.mono + timeout if timeout is not None else None)
+
+
+def after_backoff(slot: Slot, now: Now, context: Context) -> Step:
+    """Answer the end of a back-off: the retry of a due time, or a restart."""
+    state = slot.state
+    assert isinstance(state, Backoff)
+    if state.retry is not None:
+        return launch(slot, state.retry, now, context, deadline_at=state.deadline_at)
+    return launch(slot, fresh(slot, Trigger.RESTART, context), now, context)
+
+
+def by_hand(slot: Slot, now: Now, context: Context) -> Step:
+    """Answer a start by hand: at once, out of hold, give-up and back-off alike; no run of a scheduled job."""
+    slot = replace(slot, wanted=Wanted.UP)
+    match slot.state:
+        case Stopped() | Failed() | Finished() | Backoff(retry=None):
+            return begin(slot, Trigger.MANUAL, now, context)
+        case _:
+            return slot, ()

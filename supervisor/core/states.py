@@ -1,0 +1,223 @@
+"""Where a slot stands. Each state carries exactly what is known in it, its deadline included."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from supervisor.core.events import Cause
+from supervisor.core.instants import Mono, Now
+from supervisor.core.job import Job
+from supervisor.core.runs import Attempt
+
+
+class Wanted(StrEnum):
+    """What people want of a slot; what it is stands in its state."""
+
+    UP = "up"
+    HELD = "held"
+    """Stopped by hand, until started by hand."""
+    ENDING = "ending"
+    """The whole supervisor stops."""
+    REMOVED = "removed"
+    """No longer in the manifest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """A process that was ordered, and the job as it was then: a reload does not reach into a run."""
+
+    run: Attempt
+    job: Job
+    began: Now
+    pid: int | None = None
+    deadline_at: Mono | None = None
+    """End of the time that all attempts of the due time have together."""
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """Not taken on yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disabled:
+    """``enabled = false``."""
+
+    since: Now
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """At rest because somebody asked for it."""
+
+    since: Now
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """At rest until the next due time."""
+
+    since: Now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocked:
+    """Due, but ``max_running`` others run."""
+
+    since: Now
+    run: Attempt
+    deadline_at: Mono | None = None
+    until: Mono | None = None
+    """Waiting longer is missing it."""
+    process: Process | None = None
+    """Of a Worker, whose tick waits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """A run waits for its row to be on disk; a tick has its Worker's process already."""
+
+    since: Now
+    run: Attempt
+    until: Mono
+    """Then it starts all the same: a sick disk costs records, never runs."""
+    deadline_at: Mono | None = None
+    process: Process | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Starting:
+    """A process is ordered; for a scheduled Worker, until it serves."""
+
+    since: Now
+    process: Process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """The process runs. ``settles_at`` is None once it has been up long enough to count as come up."""
+
+    since: Now
+    process: Process
+    settles_at: Mono | None = None
+    ends_by: Mono | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """A Worker between its ticks."""
+
+    since: Now
+    process: Process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticking:
+    """A Worker in its ``tick()``."""
+
+    since: Now
+    process: Process
+    tick: Attempt
+    ends_by: Mono | None = None
+    deadline_at: Mono | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopping:
+    """An end was asked for; ``kill_at`` is None when it was ordered already, or shall never be."""
+
+    since: Now
+    process: Process
+    cause: Cause
+    kill_at: Mono | None
+    tick: Ticking | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """Waits before the next try. ``retry`` names a scheduled run's further attempt; None is a restart."""
+
+    since: Now
+    until: Mono
+    last: str
+    retry: Attempt | None = None
+    failed: Attempt | None = None
+    """The attempt that the retry follows."""
+    deadline_at: Mono | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Ended badly for good: gave up, or ``restart = "never"``."""
+
+    since: Now
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Ended well, not to be started again."""
+
+    since: Now
+
+
+State = (
+    New
+    | Disabled
+    | Stopped
+    | Waiting
+    | Blocked
+    | Recording
+    | Starting
+    | Running
+    | Idle
+    | Ticking
+    | Stopping
+    | Backoff
+    | Failed
+    | Finished
+)
+
+STATES = State.__args__
+
+
+def process_of(state: State) -> Process | None:
+    """Return the process that a state has, running or ordered."""
+    match state:
+        case Starting() | Running() | Idle() | Ticking() | Stopping() | Recording() | Blocked():
+            return state.process
+    return None
+
+
+def deadline_of(state: State) -> Mono | None:
+    """Return the monotonic instant at which the state wants to hear ``Elapsed``."""
+    match state:
+        case Recording(until=until) | Backoff(until=until) | Blocked(until=until):
+            return until
+        case Running(settles_at=settles_at, ends_by=ends_by):
+            return earliest(settles_at, ends_by)
+        case Ticking(ends_by=ends_by):
+            return ends_by
+        case Stopping(kill_at=kill_at):
+            return kill_at
+    return None
+
+
+def earliest(*instants: Mono | None) -> Mono | None:
+    """Return the first of some instants; None is never."""
+    return min((at for at in instants if at is not None), default=None)
+
+
+def is_at_rest(state: State) -> bool:
+    """True where nothing runs, is ordered or comes by itself."""
+    return isinstance(state, New | Disabled | Stopped | Waiting | Failed | Finished)
+
+
+def last_due(state: State) -> datetime | None:
+    """Return the due time of the run that a state is about."""
+    match state:
+        case Ticking(tick=run) | Recording(run=run) | Blocked(run=run):
+            return run.due_at
+        case Starting(process=process) | Running(process=process) | Stopping(process=process):
+            return process.run.due_at
+    return None

@@ -1,0 +1,217 @@
+"""What ``status`` says of each slot: one word of state, one of health with its reason, and the figures."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from supervisor.core.durations import format_duration
+from supervisor.core.exits import signal_name
+from supervisor.core.instants import Now
+from supervisor.core.runs import Closed, NotRun, RunId
+from supervisor.core.slot import Slot
+from supervisor.core.states import (
+    Backoff,
+    Blocked,
+    Disabled,
+    Failed,
+    Finished,
+    Idle,
+    New,
+    Recording,
+    Running,
+    Starting,
+    Stopped,
+    Stopping,
+    Ticking,
+    Waiting,
+    last_due,
+    process_of,
+)
+
+
+class Health(StrEnum):
+    """How a slot is; the first three and ``stopped`` need nobody's attention."""
+
+    OK = "ok"
+    STARTING = "starting"
+    STOPPED = "stopped"
+    FAILING = "failing"
+    LATE = "late"
+
+    @property
+    def is_good(self) -> bool:
+        """True where ``status`` may exit 0."""
+        return self in {Health.OK, Health.STARTING, Health.STOPPED}
+
+
+@dataclass(frozen=True, slots=True)
+class Vital:
+    """CPU and memory of a whole job: its process and all below it. None is not measured yet."""
+
+    cpu_percent: float | None = None
+    rss_bytes: int | None = None
+    pss_bytes: int | None = None
+
+
+UNMEASURED = Vital()
+
+
+def state_word(slot: Slot) -> str:
+    """Return the STATE column."""
+    match slot.state:
+        case Waiting() | Idle():
+            return "paused" if slot.paused else "waiting"
+        case New() | Recording() | Starting():
+            return "starting"
+        case Running() | Ticking():
+            return "running"
+    return type(slot.state).__name__.lower()
+
+
+def health(slot: Slot, now: Now) -> tuple[Health, str | None]:
+    """Return the health of a slot and the reason behind it."""
+    match slot.state:
+        case Disabled() | Finished():
+            return Health.OK, None
+        case Stopped():
+            return Health.STOPPED, "by hand"
+        case Failed(reason=reason):
+            return Health.FAILING, reason
+        case Backoff(last=last):
+            return Health.FAILING, slot.problem or last
+    if slot.problem is not None:
+        return Health.FAILING, slot.problem
+    if slot.paused:
+        return Health.OK, None
+    trouble = failing_since(slot)
+    if trouble is not None:
+        return Health.FAILING, trouble
+    late = _lateness(slot, now)
+    if late is not None:
+        return Health.LATE, late
+    match slot.state:
+        case New() | Recording() | Starting() | Blocked():
+            return Health.STARTING, None
+        case Stopping(cause=cause):
+            return Health.OK, f"stopping: {cause.value}"
+    return Health.OK, None
+
+
+def failing_since(slot: Slot) -> str | None:
+    """Return the failure that a slot has not recovered from: by a good run, or by having come up again."""
+    last = slot.tally.last
+    is_bad = isinstance(last, Closed) and last.outcome.is_failure
+    match slot.state:
+        case Running(process=process, settles_at=None) if process.run.due_at is None:
+            return None
+        case Idle() if slot.tally.failed_in_a_row == 0 and not is_bad:
+            return None
+    if slot.job.schedule is None and slot.streak == 0 and not isinstance(slot.state, Waiting):
+        return None
+    if isinstance(last, Closed) and is_bad:
+        return brief(last)
+    if slot.job.schedule is not None and slot.tally.failed_in_a_row:
+        return f"{slot.tally.failed_in_a_row} failed in a row"
+    return None
+
+
+def _lateness(slot: Slot, now: Now) -> str | None:
+    timing = slot.job.timing
+    if slot.job.schedule is None or slot.table is None:
+        return None
+    due_at = last_due(slot.state)
+    if due_at is None and slot.table.next_due_at is not None and slot.table.next_due_at <= now.wall:
+        due_at = slot.table.next_due_at
+    if timing.late_after is not None and due_at is not None and now.wall - due_at > timing.late_after:
+        started = "running" if isinstance(slot.state, Running | Ticking | Stopping) else "not started"
+        return f"due {due_at:%Y-%m-%dT%H:%M:%SZ}, {started}"
+    limit = timing.expect_success_within
+    since = slot.tally.succeeded_at or slot.table.anchor
+    if limit is not None and now.wall - since > limit:
+        return f"no good run for {format_duration(_whole_seconds(now.wall - since))}"
+    return None
+
+
+def brief(row: Closed | NotRun) -> str:
+    """Return a row in a phrase: ``ok``, ``exit 1``, ``ValueError importer.py:42``, ``timeout``, ``skipped: …``."""
+    match row:
+        case NotRun(outcome=outcome, reason=reason):
+            return f"{outcome.value}: {reason}"
+        case Closed(error=error) if error is not None:
+            return error.brief
+        case Closed(outcome=outcome, exit_code=code) if outcome.is_failure and code is not None:
+            return f"exit {code}" if outcome.value == "failed" else outcome.value
+        case Closed(outcome=outcome, signal=number) if outcome.value == "killed" and number is not None:
+            return signal_name(number)
+        case Closed(outcome=outcome, reason=reason) if outcome.value == "failed" and reason:
+            return reason
+    return row.outcome.value
+
+
+def report(slots: Iterable[Slot], vitals: Mapping[RunId, Vital], now: Now) -> list[dict[str, Any]]:
+    """Return the ``jobs`` of ``status --json``, in manifest order; a job's lanes stand in its own row."""
+    return [_row(slot, vitals, now) for slot in slots if not slot.is_lane]
+
+
+def _row(slot: Slot, vitals: Mapping[RunId, Vital], now: Now) -> dict[str, Any]:
+    word, reason = health(slot, now)
+    process = process_of(slot.state)
+    vital = vitals.get(process.run.run_id, UNMEASURED) if process else UNMEASURED
+    up = now.mono - process.began.mono if process else None
+    return {
+        "name": slot.job.name,
+        "instance": slot.id.instance,
+        "node": None,
+        "state": state_word(slot),
+        "health": word.value,
+        "reason": reason,
+        "pid": process.pid if process else None,
+        "started_at": iso(process.began.wall) if process else None,
+        "uptime_s": round(up.total_seconds(), 3) if up is not None else None,
+        "runs": slot.tally.runs,
+        "failures": slot.tally.failures,
+        "restarts": slot.tally.restarts,
+        "cpu_percent": vital.cpu_percent,
+        "rss_bytes": vital.rss_bytes,
+        "pss_bytes": vital.pss_bytes,
+        "last": _last(slot.tally.last),
+        "next_due_at": iso(_next_due(slot, now)),
+        "progress": None,
+    }
+
+
+def _next_due(slot: Slot, now: Now) -> datetime | None:
+    """Return when something will start: the next try in back-off, else the next due time."""
+    if isinstance(slot.state, Backoff):
+        return now.wall_of(slot.state.until)
+    if slot.table is None or isinstance(slot.state, Disabled | Finished | Failed | Stopped) or slot.paused:
+        return None
+    return slot.table.next_due_at
+
+
+def _last(row: Closed | NotRun | None) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    closed = row if isinstance(row, Closed) else None
+    error = closed.error if closed else None
+    return {
+        "run_id": row.run.run_id,
+        "due_at": iso(row.run.due_at),
+        "started_at": iso(closed.started_at) if closed else None,
+        "ended_at": iso(closed.ended_at) if closed else iso(row.at) if isinstance(row, NotRun) else None,
+        "outcome": row.outcome.value,
+        "exit_code": closed.exit_code if closed else None,
+        "signal": signal_name(closed.signal) if closed and closed.signal is not None else None,
+        "error": error.brief if error else (None if row.outcome.value == "ok" else row.reason),
+    }
+
+
+def iso(at: datetime | None) -> str | None:
+    """Return an instant as ISO 8601 UTC, ``Z`` at the end."""
+    return None if at is None else at.isoformat().replace("+00:00", "Z")
+
+
+def _whole_seconds(duration: timedelta) -> timedelta:
+    return timedelta(seconds=int(duration.total_seconds()))

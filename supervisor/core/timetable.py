@@ -1,0 +1,269 @@
+"""When a slot is due next, and what becomes of due times that went by. Values only; the board carries them along.
+
+``every`` and ``delay`` follow the monotonic clock while the supervisor lives: each next instant is reckoned from the
+one before, so a step of the wall clock moves only the name of a due time, never the instant. ``cron`` and ``at``
+follow the wall clock.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import islice
+
+from supervisor.core.chance import chance
+from supervisor.core.events import Due
+from supervisor.core.instants import ZERO, Mono, Now
+from supervisor.core.job import Job, Missed
+from supervisor.core.runs import Saved, Trigger
+from supervisor.core.schedule import (
+    At,
+    Cron,
+    Delay,
+    Every,
+    Reboot,
+    Schedule,
+    fingerprint,
+    interval_at,
+    next_due,
+    previous_due,
+)
+
+MOST_PASSED = 1000
+"""Rows written for due times that went by in one gap; history keeps no more of a job by default."""
+
+CORRECTION = timedelta(hours=3)
+"""A wall clock set back further than this was wrong before (Debian cron's limit)."""
+
+_INSTANT = timedelta(microseconds=1)
+
+
+class Gap(StrEnum):
+    """Why nobody could serve the due times of a while; the words stand in history."""
+
+    DOWN = "the supervisor was down"
+    ASLEEP = "the machine was asleep"
+    STEP = "the clock was set forward"
+    HELD_UP = "the supervisor was held up"
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A coming due time and the monotonic instants that it and its start (jitter added) have."""
+
+    due_at: datetime
+    exact: Mono
+    at: Mono
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timetable:
+    """A slot's schedule, how far it has been served, what comes next and what waits to be made up."""
+
+    schedule: Schedule
+    anchor: datetime
+    """When the job was first seen with this schedule."""
+    cursor: datetime
+    """The last due time that was dealt with, or the instant from which on there are due times."""
+    next: Planned | None = None
+    backlog: tuple[datetime, ...] = ()
+    """Missed due times that will run one after another (missed = "all")."""
+    queued: Due | None = None
+    """A due time that waits for the active run's end (overlap = "queue" or "replace")."""
+
+    @property
+    def next_due_at(self) -> datetime | None:
+        """The due time that comes next."""
+        return self.next.due_at if self.next else None
+
+
+@dataclass(frozen=True, slots=True)
+class Unfolded:
+    """A timetable moved on: what passed unserved (and why), and what is due now."""
+
+    table: Timetable
+    passed: tuple[datetime, ...] = ()
+    due: Due | None = None
+
+
+def anew(job: Job, now: Now, seed: str, *, first_sight: bool) -> Unfolded:
+    """Return the timetable of a job that is seen for the first time or was edited: it has missed nothing."""
+    assert job.schedule is not None
+    schedule = replace(job.schedule, anchor=now.wall) if isinstance(job.schedule, Every) else job.schedule
+    table = _plan(job, Timetable(schedule=schedule, anchor=now.wall, cursor=now.wall), now, seed)
+    match schedule:
+        case At(at=at) if at <= now.wall:
+            return Unfolded(replace(table, next=None, cursor=at), passed=(at,) if first_sight else ())
+        case Reboot():
+            return Unfolded(table, due=Due(now.wall) if first_sight else None)
+    if first_sight and job.timing.run_at_start:
+        return Unfolded(table, due=Due(now.wall))
+    return Unfolded(table)
+
+
+def again(job: Job, saved: Saved, now: Now, seed: str, boot: str) -> Unfolded:
+    """Return the timetable of a job that an earlier supervisor knew, with what passed in between."""
+    assert job.schedule is not None
+    assert saved.cursor is not None
+    schedule = replace(job.schedule, anchor=saved.anchor) if isinstance(job.schedule, Every) else job.schedule
+    cursor = saved.cursor if saved.cursor - now.wall < CORRECTION else now.wall
+    table = Timetable(schedule=schedule, anchor=saved.anchor or cursor, cursor=cursor)
+    match schedule:
+        case Reboot():
+            return Unfolded(table, due=Due(now.wall) if saved.boot != boot else None)
+        case Delay(delay=delay):
+            due_at = max(saved.ended_at or cursor, cursor) + delay
+            table = replace(table, next=_planned(job, schedule, due_at, now, seed))
+    return gap(job, table, now, seed)
+
+
+def advance(job: Job, table: Timetable, now: Now, seed: str) -> Unfolded:
+    """Return what is due at ``now`` in an awake supervisor: the latest due time is late at worst, never missed."""
+    if table.next is None or table.next.at > now.mono:
+        return Unfolded(table)
+    pending = _pending(table, _label(table, now))
+    if len(pending) > 1 and _planned(job, table.schedule, pending[-1], now, seed).at > now.mono:
+        pending = pending[:-1]
+    *older, latest = pending
+    moved = _plan(job, replace(table, cursor=latest), now, seed)
+    if job.timing.missed is Missed.ALL and older:
+        kept = _made_up(job, table.schedule, older, now)
+        passed = tuple(at for at in older if at not in set(kept))
+        return Unfolded(replace(moved, backlog=(*moved.backlog, *kept, latest)), passed)
+    return Unfolded(moved, tuple(older), Due(latest))
+
+
+def gap(job: Job, table: Timetable, now: Now, seed: str) -> Unfolded:
+    """Return what a while without a working supervisor leaves: the job's ``missed`` rule decides."""
+    pending = _pending(table, _label(table, now))
+    if not pending:
+        return Unfolded(table if table.next else _plan(job, table, now, seed))
+    made_up = _made_up(job, table.schedule, pending, now)
+    passed = tuple(at for at in pending if at not in set(made_up))
+    moved = replace(table, cursor=pending[-1])
+    if isinstance(table.schedule, Delay):
+        due_at = now.wall + table.schedule.delay
+        moved = replace(moved, next=None if made_up else _planned(job, table.schedule, due_at, now, seed))
+    else:
+        moved = _plan(job, moved, now, seed)
+    if job.timing.missed is Missed.ALL:
+        return Unfolded(replace(moved, backlog=(*moved.backlog, *made_up)), passed)
+    return Unfolded(moved, passed, Due(made_up[0], Trigger.CATCH_UP) if made_up else None)
+
+
+def stepped(job: Job, table: Timetable, by: timedelta, now: Now, seed: str) -> Unfolded:
+    """Return the timetable after the wall clock was set ``by`` forward (or back, where negative)."""
+    match table.schedule:
+        case Every(anchor=datetime() as anchor, align_clock=False):
+            schedule = replace(table.schedule, anchor=anchor + by)
+            return Unfolded(_renamed(replace(table, schedule=schedule, anchor=anchor + by), by))
+        case Every() | Delay():
+            return Unfolded(_renamed(table, by))
+        case Cron() if by < ZERO and (table.schedule.follows_clock or -by > CORRECTION):
+            return Unfolded(_plan(job, replace(table, cursor=now.wall), now, seed))
+        case _ if by < ZERO:
+            return Unfolded(_plan(job, table, now, seed))
+    return gap(job, replace(table, next=None), now, seed)
+
+
+def after_run(job: Job, table: Timetable, now: Now, seed: str) -> Timetable:
+    """Return the timetable at the end of a run: ``delay`` is counted from here."""
+    if not isinstance(table.schedule, Delay):
+        return table
+    due_at = now.wall + table.schedule.delay
+    return replace(table, cursor=now.wall, next=_planned(job, table.schedule, due_at, now, seed))
+
+
+def is_over(table: Timetable) -> bool:
+    """True where no due time will ever come again."""
+    return isinstance(table.schedule, At) and table.next is None and table.queued is None
+
+
+def schedule_id(job: Job) -> str | None:
+    """Return what tells an edited schedule from the same one."""
+    return f"{fingerprint(job.schedule)}" if job.schedule is not None else None
+
+
+def _plan(job: Job, table: Timetable, now: Now, seed: str) -> Timetable:
+    match table.schedule:
+        case Delay():
+            due_at: datetime | None = None if table.next else table.cursor + table.schedule.delay
+        case Reboot():
+            due_at = None
+        case _:
+            due_at = next_due(table.schedule, table.cursor)
+    if due_at is None:
+        return replace(table, next=None)
+    if table.next and isinstance(table.schedule, Every):
+        exact = table.next.exact + (due_at - table.next.due_at)
+        return replace(table, next=_with_jitter(job, table.schedule, due_at, exact, seed))
+    return replace(table, next=_planned(job, table.schedule, due_at, now, seed))
+
+
+def _planned(job: Job, schedule: Schedule, due_at: datetime, now: Now, seed: str) -> Planned:
+    return _with_jitter(job, schedule, due_at, now.mono + (due_at - now.wall), seed)
+
+
+def _with_jitter(job: Job, schedule: Schedule, due_at: datetime, exact: Mono, seed: str) -> Planned:
+    if not job.timing.jitter:
+        return Planned(due_at, exact, exact)
+    late = job.timing.jitter * chance(seed, job.name, due_at.isoformat())
+    room = interval_at(schedule, due_at)
+    return Planned(due_at, exact, exact + (late if room is None else min(late, room)))
+
+
+def _renamed(table: Timetable, by: timedelta) -> Timetable:
+    coming = replace(table.next, due_at=table.next.due_at + by) if table.next else None
+    return replace(table, cursor=table.cursor + by, next=coming)
+
+
+def _label(table: Timetable, now: Now) -> datetime:
+    """Return the due time that now stands for: by the monotonic clock for intervals, else by the wall clock."""
+    if table.next is None:
+        return now.wall
+    if isinstance(table.schedule, Every | Delay):
+        return table.next.due_at + (now.mono - table.next.exact)
+    return max(now.wall, table.next.due_at) if table.next.at <= now.mono else now.wall
+
+
+def _pending(table: Timetable, upto: datetime) -> list[datetime]:
+    """Return the newest due times in (cursor, upto], oldest first."""
+    match table.schedule:
+        case Delay():
+            return [table.next.due_at] if table.next and table.next.due_at <= upto else []
+        case Reboot():
+            return []
+    return list(islice(_backwards(table, upto), MOST_PASSED))[::-1]
+
+
+def _backwards(table: Timetable, upto: datetime) -> Iterator[datetime]:
+    at = previous_due(table.schedule, upto + _INSTANT)
+    while at is not None and at > table.cursor:
+        yield at
+        at = previous_due(table.schedule, at)
+
+
+def _made_up(job: Job, schedule: Schedule, pending: Sequence[datetime], now: Now) -> tuple[datetime, ...]:
+    timing = job.timing
+    match timing.missed:
+        case Missed.SKIP:
+            return ()
+        case Missed.ONCE:
+            most = 1
+        case Missed.ALL:
+            most = timing.missed_limit
+    candidates = pending[-most:]
+    return tuple(at for at in candidates if _is_in_time(job, schedule, at, now))
+
+
+def _is_in_time(job: Job, schedule: Schedule, due_at: datetime, now: Now) -> bool:
+    within = made_up_within(job, schedule, due_at)
+    return within is None or now.wall - due_at <= within
+
+
+def made_up_within(job: Job, schedule: Schedule, due_at: datetime) -> timedelta | None:
+    """Return how old a missed due time may be to be made up; None is any age."""
+    if job.timing.missed_within is not None or job.timing.missed is Missed.ALL:
+        return job.timing.missed_within
+    interval = interval_at(schedule, due_at)
+    return None if interval is None or interval >= timedelta(hours=1) else interval

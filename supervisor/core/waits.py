@@ -1,0 +1,98 @@
+"""When a command that waits knows its end: a slot came up, went down, or will not."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from supervisor.core.runs import RunId
+from supervisor.core.slot import Slot
+from supervisor.core.states import (
+    Backoff,
+    Blocked,
+    Disabled,
+    Failed,
+    Finished,
+    Idle,
+    Running,
+    Stopped,
+    Ticking,
+    Waiting,
+    Wanted,
+    process_of,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How what was waited for ended, in words for a person."""
+
+    ok: bool
+    message: str
+
+
+class Wait(Protocol):
+    """A question to a slot after each of its changes; None is not yet."""
+
+    def answer(self, slot: Slot) -> Verdict | None:
+        """Return the verdict once there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class CameUp:
+    """Waits until a slot runs (or rests, where it has nothing to run now), with another process than ``old``."""
+
+    restarts: int
+    old: RunId | None = None
+
+    def answer(self, slot: Slot) -> Verdict | None:
+        """Return whether the slot came up: alive for ``settle``, serving, or waiting for its due time."""
+        if slot.wanted is not Wanted.UP and slot.job.enabled:
+            return Verdict(ok=False, message="stopped meanwhile")
+        if slot.tally.restarts > self.restarts and not isinstance(slot.state, Failed):
+            return Verdict(ok=False, message=_why(slot))
+        match slot.state:
+            case Running(process=process, settles_at=None) | Idle(process=process) | Ticking(process=process):
+                if process.run.run_id == self.old:
+                    return None
+                return Verdict(ok=True, message=f"running, pid {process.pid}")
+            case Running(process=process) if process.run.due_at is not None:
+                return Verdict(ok=True, message=f"running, pid {process.pid}")
+            case Waiting() if slot.kind is not None:
+                return Verdict(ok=True, message="waiting for its next due time")
+            case Blocked():
+                return Verdict(ok=True, message="blocked: waits for max_running")
+            case Finished():
+                return Verdict(ok=True, message="finished")
+            case Disabled():
+                return Verdict(ok=False, message="disabled in the manifest")
+            case Backoff() | Failed():
+                return Verdict(ok=False, message=_why(slot))
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class WentDown:
+    """Waits until nothing of a slot runs."""
+
+    def answer(self, slot: Slot) -> Verdict | None:
+        """Return that the slot is at rest, or that somebody started it again."""
+        if slot.wanted is Wanted.UP and not isinstance(slot.state, Disabled):
+            return Verdict(ok=False, message="started again meanwhile")
+        match slot.state:
+            case Stopped() | Disabled():
+                return Verdict(ok=True, message="stopped")
+        return None
+
+
+def _why(slot: Slot) -> str:
+    match slot.state:
+        case Failed(reason=reason):
+            return reason
+        case Backoff(last=last):
+            return f"did not come up: {last}"
+    return f"did not come up: {slot.problem}" if slot.problem else "did not come up: it ended at once"
+
+
+def running_id(slot: Slot) -> RunId | None:
+    """Return the run id of a slot's process, for a wait for another one."""
+    process = process_of(slot.state)
+    return process.run.run_id if process is not None else None

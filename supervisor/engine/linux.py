@@ -1,0 +1,52 @@
+"""What the engine needs of Linux that Python does not offer: prctl(2), and this process's environment as /proc shows it."""
+
+import ctypes
+import os
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_ENV_START, _ENV_END = 47, 48
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def die_with_parent(signal: int) -> None:
+    """Get this signal when the thread that forked this process ends. A change of uid or gid clears it."""
+    _prctl(_PR_SET_PDEATHSIG, signal)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant whose own parent ends (child subreaper)."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc.prctl(option, value, 0, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"prctl: {os.strerror(number)}")
+
+
+class EnvironSlot:
+    """A variable of the environment that this process was exec'd with, whose value is overwritten in place.
+
+    /proc/PID/environ shows the memory of the exec'd environment: in a forked child that is the parent's. Writing the run id
+    over a placeholder of fixed length there makes every fork of a job tell whose it is, whatever ``os.environ`` says.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Find the variable; ``KeyError`` where the process was exec'd without it."""
+        stat = Path("/proc/self/stat").read_text()
+        fields = stat.rpartition(")")[2].split()
+        start, end = int(fields[_ENV_START]), int(fields[_ENV_END])
+        memory = b"\0" + ctypes.string_at(start, end - start)
+        at = memory.find(f"\0{name}=".encode())
+        if at < 0:
+            raise KeyError(name)
+        self._address = start + at + len(name) + 1
+        self._room = memory.index(b"\0", at + 1) - at - len(name) - 2
+
+    def write(self, value: str) -> None:
+        """Overwrite the value; what is left of the placeholder becomes empty."""
+        data = value.encode()[: self._room]
+        ctypes.memmove(self._address, data.ljust(self._room, b"\0"), self._room)

@@ -1,0 +1,318 @@
+"""The loop: wait, fact, core, actions, perform, tell observers. It carries values and decides nothing.
+
+One thread, asyncio. Every fact comes in by ``take``; every order goes out by ``perform``. Nothing here blocks: the
+engine, the log process, the record of runs and the control socket each have queues of their own.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from loguru import logger
+
+from supervisor import __version__, clock
+from supervisor.answers import Answers, label
+from supervisor.control.server import ControlServer
+from supervisor.core.actions import Action, Keep, Kill, Spawn, Stop, Tick
+from supervisor.core.board import Board, Change, Edit, Effects, EngineFact, Rules
+from supervisor.core.events import Committed, SpawnFailed, TargetFound, TargetMissing
+from supervisor.core.exits import NotStarted
+from supervisor.core.job import Job
+from supervisor.core.manifest import Manifest
+from supervisor.core.runs import Record, RunId
+from supervisor.core.status import Vital, iso
+from supervisor.engine.engine import Engine, Output
+from supervisor.engine.vitals import Vitals
+from supervisor.history.thread import History, Recovered
+from supervisor.load import load
+from supervisor.logs.client import LogProcess
+from supervisor.narrator import narrate
+from supervisor.ownlog import Stderr, open_log
+from supervisor.statedir import Lock, boot_id, make_private
+from supervisor.waiters import Waiters
+
+
+def run(manifest_path: Path, *, output: bool) -> int:
+    """Supervise the jobs of a manifest in the foreground until asked to stop; return the exit code.
+
+    Raises:
+        ManifestError: the manifest is bad; nothing was started.
+        AlreadyRunningError: another supervisor holds the same state_dir; nothing was started.
+    """
+    manifest = load(manifest_path, os.environ)
+    settings = manifest.settings
+    make_private(settings.state_dir)
+    make_private(settings.log_dir)
+    with Lock(settings.state_dir):
+        stderr = open_log(settings.log_level, settings.log_file)
+        return asyncio.run(_serve(manifest, stderr, output=output or sys.stdout.isatty()))
+
+
+async def _serve(manifest: Manifest, stderr: Stderr, *, output: bool) -> int:
+    supervisor = Supervisor(manifest, stderr, console=output)
+    await supervisor.start()
+    try:
+        return await supervisor.serve()
+    finally:
+        await supervisor.close()
+
+
+class Supervisor:
+    """One manifest under supervision."""
+
+    def __init__(self, manifest: Manifest, stderr: Stderr, *, console: bool) -> None:
+        settings = manifest.settings
+        self.manifest = manifest
+        self.waiters = Waiters()
+        self.started_at = iso(clock.now().wall) or ""
+        self._stderr = stderr
+        self._loop = asyncio.get_running_loop()
+        self._done = asyncio.Event()
+        self._closed = asyncio.Event()
+        self._arming = False
+        self._asleep = clock.asleep()
+        self._interrupts = 0
+        self._reloading = asyncio.Lock()
+        self._clock = clock.Clock(self._loop, self._time_passed, self._time_passed)
+        self._history = History(
+            settings.state_dir / "history.db",
+            loop=self._loop,
+            acknowledged=self._acknowledged,
+            warn=logger.warning,
+            keep=settings.history_keep,
+            keep_runs=settings.history_keep_runs,
+        )
+        self._logs = LogProcess(
+            loop=self._loop, log_dir=settings.log_dir, console=console, warn=logger.warning, environ=os.environ
+        )
+        self._engine = Engine(
+            loop=self._loop,
+            report=self.take,
+            environ=os.environ,
+            folder=str(manifest.folder),
+            pythonpath=settings.pythonpath,
+            preload=settings.preload,
+            warn=logger.warning,
+        )
+        self._vitals = Vitals(self._engine.pids)
+        self._control = ControlServer(settings.socket, Answers(self), warn=logger.warning)
+        recovered: Recovered = self._history.start(clock.now().wall)
+        self._saved = recovered.saved
+        self.board = Board(
+            _rules(manifest), seed=recovered.installation, boot=boot_id(), next_run_id=recovered.next_run_id
+        )
+        for lost in recovered.lost:
+            logger.warning("{}: run {} was lost: {}", lost.run.slot.job, lost.run.run_id, lost.reason)
+
+    # -- life ----------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Bring up the log process, the engine, the jobs and the control socket, in this order."""
+        for number, handler in self._signals().items():
+            self._loop.add_signal_handler(number, handler)
+        await self._logs.start()
+        await self._engine.start()
+        await self._control.start()
+        logger.info("jobvisor {} supervises {} (pid {})", __version__, self.manifest.path, os.getpid())
+        for warning in self.manifest.warnings:
+            logger.warning("{}", warning)
+        self.perform(self.board.begin(self.manifest.jobs, self._saved, clock.now()))
+        self._probe(self.manifest.jobs)
+        self._sample_vitals()
+
+    async def serve(self) -> int:
+        """Return the exit code once everything has ended."""
+        await self._done.wait()
+        assert self.board.ending is not None
+        return self.board.ending.code
+
+    async def close(self) -> None:
+        """Close every floor below; by now no job runs."""
+        self._clock.close()
+        await self._engine.close()
+        await self._logs.close()
+        self._history.close()
+        self._closed.set()
+        await self._control.close()
+        logger.info("ended")
+
+    def end(self, code: int) -> None:
+        """Stop all jobs, then end with this exit code."""
+        logger.info("stopping all jobs")
+        self.perform(self.board.shut_down(code, clock.now()))
+
+    async def ended(self) -> None:
+        """Return when nothing is left but the answer to the one who asked."""
+        await self._closed.wait()
+
+    def _signals(self) -> Mapping[int, Callable[[], None]]:
+        return {
+            signal.SIGTERM: lambda: self.end(0),
+            signal.SIGINT: self._interrupted,
+            signal.SIGHUP: lambda: _in_background(self._reload_by_signal()),
+            signal.SIGUSR1: self._logs.reopen,
+            signal.SIGUSR2: lambda: logger.warning("USR2 (upgrade) is not yet supported; nothing was changed"),
+        }
+
+    def _interrupted(self) -> None:
+        self._interrupts += 1
+        if self._interrupts == 1:
+            self.end(0)
+        else:
+            logger.warning("interrupted again: killing what is left")
+            self.perform(self.board.kill_all())
+
+    # -- facts in ------------------------------------------------------------------------------------------------------
+
+    def take(self, fact: EngineFact) -> None:
+        """Take a fact about a run from the floor below."""
+        self.perform(self.board.handle(fact, clock.now()))
+
+    def _acknowledged(self, run_ids: tuple[RunId, ...]) -> None:
+        for run_id in run_ids:
+            self.take(Committed(run_id))
+
+    def _time_passed(self) -> None:
+        now, asleep = clock.now(), clock.asleep()
+        if asleep - self._asleep > clock.NAP:
+            logger.info("the machine was asleep for {}", asleep - self._asleep)
+            self.perform(self.board.slept(now))
+        self._asleep = asleep
+        self.perform(self.board.advance(now))
+
+    def _probe(self, jobs: tuple[Job, ...]) -> None:
+        enabled = [job for job in jobs if job.enabled]
+        if enabled:
+            self._engine.probe(enabled, self._probed)
+
+    def _probed(self, name: str, found: TargetFound | TargetMissing) -> None:
+        slots = [slot_id for slot_id in self.board.slots if slot_id.job == name]
+        self.perform(self.board.tell(slots, found, clock.now()))
+
+    # -- orders out ----------------------------------------------------------------------------------------------------
+
+    def perform(self, effects: Effects) -> None:
+        """Perform what follows from a fact, in order, and tell the observers."""
+        kept: list[Record] = []
+        for action in effects.actions:
+            match action:
+                case Keep(record=record, ack=ack):
+                    kept.append(record)
+                    if ack is not None:
+                        self._history.keep(kept, ack)
+                        kept = []
+                case _:
+                    self._order(action)
+        if kept:
+            self._history.keep(kept, None)
+        for note in effects.notes:
+            logger.warning("{}", note)
+        for change in effects.changes:
+            self._observe(change)
+        if self.board.ending is not None and self.board.is_at_rest:
+            self._done.set()
+        if not self._arming:
+            self._arming = True
+            self._loop.call_soon(self._arm)
+
+    def _order(self, action: Action) -> None:
+        match action:
+            case Spawn():
+                self._spawn(action)
+            case Tick():
+                self._engine.tick(action)
+            case Stop():
+                self._engine.stop(action)
+            case Kill(run_id=run_id):
+                self._engine.kill(run_id)
+
+    def _spawn(self, order: Spawn) -> None:
+        try:
+            stdout, stderr = self._logs.open(order.run, order.job)
+        except OSError as error:
+            failed = NotStarted("output pipe", error.errno or 0, error.strerror or str(error))
+            self._loop.call_soon(self.take, SpawnFailed(order.run.run_id, failed))
+            return
+        self._engine.spawn(order, Output(stdout, stderr))
+
+    def _observe(self, change: Change) -> None:
+        narrate(label(change.after), change)
+        self.waiters.notice(change.after)
+
+    def _arm(self) -> None:
+        self._arming = False
+        self._clock.arm(self.board.deadline())
+
+    # -- what the answers ask for --------------------------------------------------------------------------------------
+
+    def vitals(self) -> Mapping[RunId, Vital]:
+        """Return CPU and memory by run, as of the last sample."""
+        return self._vitals.readings
+
+    def warnings(self) -> list[str]:
+        """Return what is not as it should be, beside the jobs: a line each."""
+        lost = (
+            [f"{self._stderr.lost} lines of the supervisor's own log did not fit stderr"] if self._stderr.lost else []
+        )
+        trouble = [self._history.trouble] if self._history.trouble else []
+        return [*self.manifest.warnings, *self._engine.warnings, *self._logs.warnings, *trouble, *lost]
+
+    async def tail(self, run_id: RunId) -> list[str]:
+        """Return the last lines of output of a run."""
+        return await self._logs.tail(run_id)
+
+    async def reload(self) -> tuple[Edit, ...]:
+        """Apply the edited manifest; a bad one changes nothing.
+
+        Raises:
+            ManifestError: every problem of the edited manifest.
+        """
+        async with self._reloading:
+            manifest = await asyncio.to_thread(load, self.manifest.path, os.environ)
+            edits = self.board.edits(manifest.jobs)
+            for name in _fixed_settings(self.manifest, manifest):
+                logger.warning("[supervisor] {} was edited; it takes effect at the next start of the supervisor", name)
+            known = {job.name: job.target for job in self.manifest.jobs}
+            self.manifest = manifest
+            self.board.rules = _rules(manifest)
+            self.perform(self.board.apply(manifest.jobs, clock.now()))
+            self._probe(tuple(job for job in manifest.jobs if known.get(job.name) != job.target or not job.enabled))
+            return edits
+
+    async def _reload_by_signal(self) -> None:
+        result = await Answers(self)("reload", {})
+        for problem in result["problems"]:
+            logger.error("{}", problem)
+        for change in result["changes"]:
+            if change["change"] != "unchanged":
+                logger.info("reload: {} {}", change["name"], change["change"])
+
+    def _sample_vitals(self) -> None:
+        every = self.manifest.settings.vitals
+        if every is not None:
+            self._loop.call_later(every.total_seconds(), self._sample_vitals)
+            self._vitals.sample(self._loop)
+
+
+_tasks: set[asyncio.Task[None]] = set()
+"""Tasks that nobody awaits; the loop itself keeps only weak references."""
+
+
+def _in_background(work: "asyncio.Future[None] | object") -> None:
+    task = asyncio.ensure_future(work)  # type: ignore[arg-type]
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+
+
+def _rules(manifest: Manifest) -> Rules:
+    settings = manifest.settings
+    return Rules(root=settings.root_limit, max_running=settings.max_running, stop_timeout=settings.stop_timeout)
+
+
+def _fixed_settings(old: Manifest, new: Manifest) -> list[str]:
+    """Return the names of edited settings that a living supervisor cannot take over."""
+    names = ("preload", "pythonpath", "state_dir", "log_dir", "socket", "log_level", "log_file")
+    return [name for name in names if getattr(old.settings, name) != getattr(new.settings, name)]

@@ -1,0 +1,37 @@
+"""Commands that wait: each asks a question of a slot and is answered after the change that settles it."""
+
+import asyncio
+from collections import defaultdict
+
+from supervisor.core.runs import SlotId
+from supervisor.core.slot import Slot
+from supervisor.core.waits import Verdict, Wait
+
+
+class Waiters:
+    """The questions that are still open, by slot."""
+
+    def __init__(self) -> None:
+        self._open: defaultdict[SlotId, list[tuple[Wait, asyncio.Future[Verdict]]]] = defaultdict(list)
+
+    async def ask(self, slot: Slot, wait: Wait) -> Verdict:
+        """Return the verdict on a slot, now or after the change that brings it."""
+        verdict = wait.answer(slot)
+        if verdict is not None:
+            return verdict
+        future: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        entry = (wait, future)
+        self._open[slot.id].append(entry)
+        try:
+            return await future
+        finally:
+            self._open[slot.id].remove(entry)
+            if not self._open[slot.id]:
+                del self._open[slot.id]
+
+    def notice(self, slot: Slot) -> None:
+        """Answer what a changed slot settles."""
+        for wait, future in self._open.get(slot.id, ()):
+            verdict = wait.answer(slot)
+            if verdict is not None and not future.done():
+                future.set_result(verdict)

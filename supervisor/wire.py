@@ -1,0 +1,174 @@
+"""Messages between the supervisor and the processes it has exec'd: JSON objects with descriptors, never blocking.
+
+A SOCK_SEQPACKET pair keeps message boundaries, so a reader needs no buffer. Messages wait in an out-queue until ``flush``,
+which packs as many into a datagram as fit: a burst of starts costs few system calls. A datagram too large for the
+socket travels in a memfd. Descriptors are received close-on-exec (MSG_CMSG_CLOEXEC, recvmsg(2); ``socket.recv_fds``
+leaves them inheritable).
+"""
+
+import array
+import errno
+import json
+import os
+import socket
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+LARGEST = 60_000
+"""Bytes of a datagram; Linux takes at least 200 kB by default."""
+MOST_FDS = 120
+"""Descriptors with one datagram; Linux takes 253 (SCM_MAX_FD, unix(7))."""
+
+_LATER = frozenset({errno.EAGAIN, errno.ENOBUFS, errno.ETOOMANYREFS})
+_IN_MEMFD = b"@"
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+Message = dict[str, Any]
+
+
+class Wire:
+    """One end of a pair. Descriptors that wait are duplicates, so the caller may close its own at once."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self.sock = sock
+        self._waiting: deque[tuple[bytes, tuple[int, ...]]] = deque()
+
+    def fileno(self) -> int:
+        """Return the socket's descriptor, for epoll or an event loop."""
+        return self.sock.fileno()
+
+    @property
+    def has_waiting(self) -> bool:
+        """True while something waits to be sent."""
+        return bool(self._waiting)
+
+    def put(self, message: Message, fds: Sequence[int] = ()) -> None:
+        """Queue a message for the next ``flush``; it carries how many of the datagram's descriptors are its own.
+
+        Raises:
+            OSError: a descriptor could not be duplicated.
+        """
+        if fds:
+            message["fds"] = len(fds)
+        self._waiting.append((_encode(message).encode(), tuple(os.dup(fd) for fd in fds)))
+
+    def flush(self) -> None:
+        """Send what waits, as far as the socket takes it.
+
+        Raises:
+            ConnectionError: the peer is gone.
+        """
+        while self._waiting:
+            count, data, fds = self._packed()
+            if not self._try(data, fds):
+                return
+            for _ in range(count):
+                self._waiting.popleft()
+            for fd in fds:
+                os.close(fd)
+
+    def _packed(self) -> tuple[int, bytes, list[int]]:
+        """Return how many of the waiting messages go into the next datagram, and that datagram."""
+        bodies: list[bytes] = []
+        fds: list[int] = []
+        size = 0
+        for body, own in self._waiting:
+            if bodies and (size + len(body) > LARGEST or len(fds) + len(own) > MOST_FDS):
+                break
+            bodies.append(body)
+            fds += own
+            size += len(body) + 1
+        return len(bodies), b"[%b]" % b",".join(bodies), fds
+
+    def _try(self, data: bytes, fds: list[int]) -> bool:
+        if len(data) <= LARGEST + 2:
+            return self._sent(data, fds)
+        body = os.memfd_create("message", os.MFD_CLOEXEC)
+        try:
+            _write_all(body, data)
+            return self._sent(_IN_MEMFD, [body, *fds])
+        finally:
+            os.close(body)
+
+    def _sent(self, data: bytes, fds: list[int]) -> bool:
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        try:
+            self.sock.sendmsg([data], rights)
+        except OSError as error:
+            if error.errno in _LATER:
+                return False
+            raise
+        return True
+
+    def receive(self) -> list[tuple[Message, list[int]]]:
+        """Return the messages of the next datagram, each with its descriptors; none where none has come.
+
+        Raises:
+            EOFError: the peer is gone, and everything that it sent has been read.
+            ValueError: what came is not what ``flush`` sends; its descriptors are closed.
+        """
+        try:
+            data, ancillary, _, _ = self.sock.recvmsg(
+                LARGEST + 2, socket.CMSG_SPACE(4 * (MOST_FDS + 1)), socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT
+            )
+        except BlockingIOError:
+            return []
+        except ConnectionError as error:
+            raise EOFError from error
+        fds = _descriptors(ancillary)
+        if not data:
+            raise EOFError
+        try:
+            return _unpacked(_from_memfd(fds) if data == _IN_MEMFD else data, fds)
+        except (ValueError, TypeError, KeyError, IndexError) as error:
+            for fd in fds:
+                os.close(fd)
+            raise ValueError(f"a malformed message: {data[:80]!r}") from error
+
+    def close(self) -> None:
+        """Close the socket and every descriptor that still waits."""
+        self.sock.close()
+        while self._waiting:
+            for fd in self._waiting.popleft()[1]:
+                os.close(fd)
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Return a connected pair of message sockets, both close-on-exec."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
+    received = array.array("i")
+    for level, kind, content in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            received.frombytes(content[: len(content) - len(content) % received.itemsize])
+    return received.tolist()
+
+
+def _from_memfd(fds: list[int]) -> bytes:
+    body = fds.pop(0)
+    try:
+        return os.pread(body, os.fstat(body).st_size, 0)
+    finally:
+        os.close(body)
+
+
+def _unpacked(data: bytes, fds: list[int]) -> list[tuple[Message, list[int]]]:
+    messages: list[tuple[Message, list[int]]] = []
+    at = 0
+    for message in json.loads(data):
+        count: int = message.get("fds", 0)
+        messages.append((message, fds[at : at + count]))
+        at += count
+    if at != len(fds):
+        raise ValueError("descriptors that no message names")
+    return messages
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]

@@ -1,0 +1,158 @@
+"""Every state × every event, for each kind of job, against one approved text.
+
+After a wanted change: ``python tests/core/test_lifecycle_table.py > tests/core/lifecycle_table.txt``, read the diff.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from world import MINUTE, NOON, START, long_lived, periodic, worker
+
+from supervisor.core.actions import Keep
+from supervisor.core.events import (
+    Admitted,
+    Begun,
+    Cause,
+    Committed,
+    Due,
+    Edited,
+    Elapsed,
+    Event,
+    Exited,
+    Passed,
+    PauseRequested,
+    RestartRequested,
+    ResumeRequested,
+    Serving,
+    Spawned,
+    SpawnFailed,
+    StartRequested,
+    StopRequested,
+    TargetFound,
+    TargetMissing,
+    TickEnded,
+)
+from supervisor.core.exits import Code, NotStarted
+from supervisor.core.job import Command, Job, Kind
+from supervisor.core.lifecycle import step
+from supervisor.core.runs import Attempt, SlotId, Trigger
+from supervisor.core.slot import Context, Slot
+from supervisor.core.states import (
+    STATES,
+    Backoff,
+    Blocked,
+    Disabled,
+    Failed,
+    Finished,
+    Idle,
+    New,
+    Process,
+    Recording,
+    Running,
+    Starting,
+    State,
+    Stopped,
+    Stopping,
+    Ticking,
+    Waiting,
+    Wanted,
+)
+from supervisor.core.timetable import anew
+
+APPROVED = Path(__file__).with_name("lifecycle_table.txt")
+PAST = START.mono - timedelta(seconds=1)
+KINDS = {
+    "long-lived": (long_lived("job"), Kind.COMMAND),
+    "periodic": (periodic("job", timeout=MINUTE), Kind.COMMAND),
+    "worker": (worker("job"), Kind.WORKER),
+}
+
+
+def states(job: Job, kind: Kind) -> Iterator[State]:
+    due = job.schedule is not None
+    run = Attempt(
+        run_id=1,
+        slot=SlotId(job.name),
+        trigger=Trigger.SCHEDULE if due else Trigger.START,
+        due_at=NOON if due and kind is not Kind.WORKER else None,
+    )
+    tick = replace(run, run_id=2, due_at=NOON)
+    process = Process(run=run, job=job, began=START, pid=7)
+    held = process if kind is Kind.WORKER else None
+    yield New()
+    yield Disabled(START)
+    yield Stopped(START)
+    yield Waiting(START)
+    yield Blocked(since=START, run=tick if held else run, until=PAST, process=held)
+    yield Recording(since=START, run=tick if held else run, until=PAST, process=held)
+    yield Starting(START, process)
+    yield Running(since=START, process=process, settles_at=None if due else PAST, ends_by=PAST if due else None)
+    yield Idle(START, process)
+    yield Ticking(since=START, process=process, tick=tick, ends_by=PAST)
+    yield Stopping(since=START, process=process, cause=Cause.STOP, kill_at=PAST)
+    if due and kind is not Kind.WORKER:
+        yield Backoff(since=START, until=PAST, last="exit 1", retry=replace(run, run_id=3, attempt=2), failed=run)
+    else:
+        yield Backoff(since=START, until=PAST, last="exit 1")
+    yield Failed(START, "gave up")
+    yield Finished(START)
+
+
+def events(job: Job, kind: Kind) -> Iterator[Event]:
+    yield Begun()
+    yield TargetFound(kind)
+    yield TargetMissing("missing")
+    yield Due(NOON)
+    yield Passed(NOON, "down")
+    yield Admitted()
+    yield Committed(2 if kind is Kind.WORKER else 1)
+    yield Spawned(1, 7)
+    yield SpawnFailed(1, NotStarted("fork", 11, "no"))
+    yield Serving(1)
+    yield TickEnded(run_id=1, tick_id=2)
+    yield Exited(run_id=1, ended=Code(1))
+    yield Elapsed()
+    yield StartRequested()
+    yield StopRequested()
+    yield RestartRequested()
+    yield PauseRequested()
+    yield ResumeRequested()
+    yield Edited(replace(job, target=Command(argv=("other",))))
+
+
+def printed() -> Iterator[str]:
+    for name, (job, kind) in KINDS.items():
+        table = anew(job, START, "seed", first_sight=False).table if job.schedule else None
+        yield f"# {name}"
+        for state in states(job, kind):
+            yield f"\n{type(state).__name__}"
+            wanted = Wanted.HELD if isinstance(state, Stopped | Stopping) else Wanted.UP
+            slot = Slot(id=SlotId(job.name), job=job, kind=kind, state=state, wanted=wanted, table=table)
+            for event in events(job, kind):
+                after, orders = step(slot, event, START, Context(seed="seed"))
+                names = [type(o.record).__name__ if isinstance(o, Keep) else type(o).__name__ for o in orders]
+                moved = type(after.state).__name__ if after.state != state else "-" if after is slot else "="
+                yield f"  {type(event).__name__:<17} {moved:<10} {' '.join(names)}".rstrip()
+        yield ""
+
+
+def test_every_state_is_in_the_table() -> None:
+    for job, kind in KINDS.values():
+        assert {type(state) for state in states(job, kind)} == set(STATES)
+
+
+def test_every_event_is_in_the_table() -> None:
+    assert {type(event) for event in events(*KINDS["periodic"])} == set(Event.__args__)
+
+
+def test_the_table_is_the_approved_one() -> None:
+    found = "\n".join(printed()) + "\n"
+    if found != APPROVED.read_text():
+        pytest.fail("the lifecycle has changed; read the diff, then approve it (see the docstring of this file)")
+
+
+if __name__ == "__main__":
+    print("\n".join(printed()))  # noqa: T201
