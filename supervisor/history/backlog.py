@@ -1,0 +1,66 @@
+"""Records that wait for the disk, bounded: a sick disk costs the oldest of them, never memory without end."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from supervisor.core.runs import Closed, Finalized, Forgotten, NotRun, Opened, Printed, Record, RunId, Saved, SlotId
+
+CAPACITY = 10_000
+"""Records of runs that wait at most."""
+
+Row = Opened | Closed | NotRun | Finalized | Printed
+
+
+@dataclass(slots=True)
+class Backlog:
+    """Waiting records in the order they came, and the run ids whose rows somebody waits for.
+
+    Of a slot's saved states only the newest waits, so there are never more than slots. What is taken together is
+    written in one transaction, so their order among the rows means nothing.
+    """
+
+    capacity: int = CAPACITY
+    rows: deque[Row] = field(default_factory=deque)
+    slots: dict[SlotId, Saved | Forgotten] = field(default_factory=dict)
+    acks: dict[RunId, None] = field(default_factory=dict)
+    dropped: int = 0
+    """Rows given up for lack of room."""
+
+    def __len__(self) -> int:
+        return len(self.rows) + len(self.slots)
+
+    def __iter__(self) -> Iterator[Record]:
+        yield from self.rows
+        yield from self.slots.values()
+
+    def put(self, records: Sequence[Record], ack: RunId | None) -> None:
+        """Add records; ``ack`` is the run id of an ``Opened`` among them, told once it is on disk."""
+        for record in records:
+            if isinstance(record, Saved | Forgotten):
+                self.slots[record.slot] = record
+            else:
+                self.rows.append(record)
+        if ack is not None:
+            self.acks[ack] = None
+        self._make_room()
+
+    def take(self) -> "Backlog":
+        """Return everything that waits, and be empty."""
+        taken = replace(self)
+        self.rows, self.slots, self.acks = deque(), {}, {}
+        return taken
+
+    def put_back(self, taken: "Backlog") -> None:
+        """Put what could not be written before what has come since."""
+        self.rows.extendleft(reversed(taken.rows))
+        self.slots = taken.slots | self.slots
+        self.acks = taken.acks | self.acks
+        self._make_room()
+
+    def _make_room(self) -> None:
+        while len(self.rows) > self.capacity:
+            oldest = self.rows.popleft()
+            self.dropped += 1
+            if isinstance(oldest, Opened):
+                self.acks.pop(oldest.run.run_id, None)

@@ -1,0 +1,49 @@
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from samples import FEED, INSTANTS, SAVED, SPANS, WORDS
+
+from supervisor.core.runs import Saved
+from supervisor.history.values import (
+    from_instant_micros,
+    from_micros,
+    saved_from_json,
+    saved_to_json,
+    to_instant_micros,
+    to_micros,
+    to_text,
+)
+
+
+@given(SAVED)
+def test_a_saved_slot_comes_back_as_it_was(saved: Saved) -> None:
+    assert saved_from_json(saved.slot, saved_to_json(saved)) == saved
+
+
+@given(INSTANTS, SPANS)
+def test_instants_and_durations_are_exact_to_the_microsecond(at: datetime, span: timedelta) -> None:
+    assert from_instant_micros(to_instant_micros(at)) == at
+    assert from_micros(to_micros(span)) == span
+
+
+def test_an_instant_of_another_zone_is_read_back_in_utc() -> None:
+    in_apia = datetime(2026, 12, 1, 1, 0, tzinfo=timezone(timedelta(hours=13)))
+    back = from_instant_micros(to_instant_micros(in_apia))
+    assert back == in_apia
+    assert back.tzinfo is UTC
+
+
+@given(WORDS)
+def test_any_text_of_a_job_can_be_stored(text: str) -> None:
+    assert to_text(text).encode().decode() == to_text(text)
+
+
+def test_bytes_that_are_no_text_stay_visible() -> None:
+    assert to_text(b"caf\xe9".decode(errors="surrogateescape")) == "caf\\udce9"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"anchor": "yesterday"}'])
+def test_a_saved_slot_that_cannot_be_read_is_a_value_error(text: str) -> None:
+    with pytest.raises(ValueError, match=r"saved slot|Expecting value"):
+        saved_from_json(FEED, text)
