@@ -68,10 +68,10 @@ def reading(path: Path) -> Iterator[sqlite3.Connection | None]:
     Raises:
         JobvisorError: the file cannot be read, or is of another schema version than this program's.
     """
-    if not path.exists():
-        yield None
-        return
     try:
+        if not path.exists():
+            yield None
+            return
         db = _connect_reader(path)
         try:
             if version_of(db) < VERSION:
@@ -82,6 +82,8 @@ def reading(path: Path) -> Iterator[sqlite3.Connection | None]:
             db.close()
     except sqlite3.Error as error:
         raise JobvisorError(f"cannot read {path}: {error}") from error
+    except OSError as error:
+        raise JobvisorError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _connect_reader(path: Path) -> sqlite3.Connection:
