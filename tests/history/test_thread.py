@@ -86,7 +86,7 @@ def test_a_quiet_history_never_wakes(tmp_path: Path) -> None:
         status = Path(f"/proc/self/task/{thread.native_id}/status")
         counts: list[str] = []
         eventually(lambda: counts.append(_switches(status)) or counts[-2:-1] == counts[-1:])
-        threading.Event().wait(0.5)
+        threading.Event().wait(0.5)  # nothing must happen meanwhile, and nothing can be waited for
         assert _switches(status) == counts[-1]
 
 
