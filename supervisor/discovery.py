@@ -41,7 +41,7 @@ def manifest_id(path: str) -> str:
 
 
 def sockets(explicit: str | None, manifest: str, environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield where the supervisor of a manifest may listen, the likeliest first; the caller takes the first that answers."""
+    """Yield where the supervisor of a manifest may listen, the likeliest first; the first that answers is it."""
     for named in (explicit, environ.get("JOBVISOR_SOCKET")):
         if named:
             yield os.path.abspath(named)

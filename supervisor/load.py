@@ -39,6 +39,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Manifest:
 def _read(
     path: Path, shown: str, texts: dict[str, str], sources: list[Source], broken: list[str]
 ) -> Mapping[str, Any] | None:
+    text = ""
     try:
         text = path.read_bytes().decode()
         document = tomllib.loads(text)

@@ -1,9 +1,9 @@
 """Messages between the supervisor and the processes it has exec'd: JSON objects with descriptors, never blocking.
 
-A SOCK_SEQPACKET pair keeps message boundaries, so a reader needs no buffer. Messages wait in an out-queue until ``flush``,
-which packs as many into a datagram as fit: a burst of starts costs few system calls. A datagram too large for the
-socket travels in a memfd. Descriptors are received close-on-exec (MSG_CMSG_CLOEXEC, recvmsg(2); ``socket.recv_fds``
-leaves them inheritable).
+A SOCK_SEQPACKET pair keeps message boundaries, so a reader needs no buffer. Messages wait in an out-queue until
+``flush``, which packs as many into a datagram as fit: a burst of starts costs few system calls. A datagram too large
+for the socket travels in a memfd. Descriptors are received close-on-exec (MSG_CMSG_CLOEXEC, recvmsg(2);
+``socket.recv_fds`` leaves them inheritable).
 """
 
 import array

@@ -69,7 +69,7 @@ def _unit_problem(number: str, word: str) -> str:
 
 
 def format_duration(duration: timedelta) -> str:
-    """Return a duration as people write it, two parts at most above a minute: ``1h30m``, ``2d4h``, ``1.5s``, ``250ms``."""
+    """Return a duration as people write it, in two parts at most: ``1h30m``, ``2d4h``, ``1.5s``, ``250ms``."""
     micro = duration // timedelta(microseconds=1)
     if micro < _MICROSECONDS["s"]:
         return f"{micro / 1000:g}ms" if micro else "0s"
@@ -105,6 +105,6 @@ def parse_signal(text: str) -> int:
     """
     name = text.upper() if text.upper().startswith("SIG") else f"SIG{text.upper()}"
     try:
-        return int(signal.Signals[name])
+        return signal.Signals[name].value
     except KeyError:
         raise ValueError('expected the name of a signal, such as "TERM" or "SIGUSR1"') from None

@@ -250,7 +250,7 @@ def _made_up(job: Job, schedule: Schedule, pending: Sequence[datetime], now: Now
             return ()
         case Missed.ONCE:
             most = 1
-        case Missed.ALL:
+        case _:
             most = timing.missed_limit
     candidates = pending[-most:]
     return tuple(at for at in candidates if _is_in_time(job, schedule, at, now))

@@ -1,8 +1,8 @@
 """The life of a job's process, from the fork to the job's own first line, and from its last to the exit status.
 
-The order of the steps matters: the death signal is set after anything that could change the user (a change of uid or gid
-clears it, prctl(2)), and the parent is compared after it, in case the fork server died in between. A step that fails is
-told over the channel as a start failure with errno and words.
+The order of the steps matters: the death signal is set after anything that could change the user (a change of uid or
+gid clears it, prctl(2)), and the parent is compared after it, in case the fork server died in between. A step that
+fails is told over the channel as a start failure with errno and words.
 """
 
 import atexit
@@ -57,9 +57,9 @@ class StepError(Exception):
 def main(spec: Mapping[str, Any], inherited: Inherited) -> None:
     """Become the job; returns or raises SystemExit at the job's end.
 
-    Every page that a child writes to is copied, and each function that it is the first to call is such a page or two: the
-    straight line below is short on purpose. The fork server's objects are never finalized here (the process ends by
-    ``_exit``), so their descriptors are closed by number.
+    Every page that a child writes to is copied, and each function that it is the first to call is such a page or two:
+    the straight line below is short on purpose. The fork server's objects are never finalized here (the process ends
+    by ``_exit``), so their descriptors are closed by number.
     """
     try:
         _settle_in(spec, inherited)
@@ -79,7 +79,8 @@ def channel() -> Channel:
 def _settle_in(spec: Mapping[str, Any], inherited: Inherited) -> None:
     """Take each step from the fork server's child to the job's own surroundings.
 
-    The stream objects are the fork server's own, made line-buffered there: their numbers stay, what they write to is new.
+    The stream objects are the fork server's own, made line-buffered there: their numbers stay, what they write to is
+    new.
     """
     is_command = "argv" in spec
     step = "descriptors"
@@ -125,7 +126,7 @@ def _reset_signals(handled: tuple[int, ...], *, is_python: bool) -> None:
 def _exec(spec: Mapping[str, Any]) -> NoReturn:
     argv: list[str] = spec["argv"]
     try:
-        os.execvpe(argv[0], argv, os.environ)
+        os.execvpe(argv[0], argv, os.environ)  # noqa: S606  # what the manifest says
     except OSError as error:
         raise StepError("exec", error.errno or 0, f"{error.strerror}: {argv[0]}") from error
     except ValueError as error:
@@ -134,7 +135,7 @@ def _exec(spec: Mapping[str, Any]) -> NoReturn:
 
 def _run(spec: Mapping[str, Any]) -> None:
     """Call the target, and end as plain Python would: its exit status, its traceback, its atexit handlers."""
-    atexit._clear()
+    atexit._clear()  # noqa: SLF001  # handlers from before the fork are not the job's
     found = _found(spec)
     try:
         if isinstance(found, type):
@@ -150,7 +151,7 @@ def _run(spec: Mapping[str, Any]) -> None:
         _report(error)
         raise SystemExit(1) from error
     finally:
-        atexit._run_exitfuncs()
+        atexit._run_exitfuncs()  # noqa: SLF001  # multiprocessing ends a child by _exit, without them
 
 
 def _found(spec: Mapping[str, Any]) -> Any:
@@ -182,4 +183,4 @@ def _forget_own_frames(error: BaseException) -> None:
     error.__traceback__ = frames
 
 
-_HERE = os.path.dirname(__file__) + "/"  # noqa: PTH120  # hot: no Path objects in the child
+_HERE = os.path.dirname(__file__) + "/"  # hot: no Path objects in the child

@@ -1,8 +1,8 @@
 """Ending all that a job has started: its group, its descendants, and those that left both.
 
-What belongs to a job is known by three marks, in this order: it was seen below the job's first process; it is in the job's session; it
-carries the job's run id in the environment that it was started with. What clears all three before the first stop (``env -i``
-and a double fork) is out of reach without a cgroup.
+What belongs to a job is known by three marks, in this order: it was seen below the job's first process; it is in the
+job's session; it carries the job's run id in the environment that it was started with. What clears all three before
+the first stop (``env -i`` and a double fork) is out of reach without a cgroup.
 """
 
 import os
@@ -35,8 +35,8 @@ def children(pid: int) -> list[int]:
     """Return the pids of a process's children, of all its threads (proc(5), CONFIG_PROC_CHILDREN)."""
     found: list[int] = []
     with suppress(OSError):
-        for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208  # hot: no Path objects
-            with suppress(OSError), open(f"/proc/{pid}/task/{thread}/children", "rb") as listing:  # noqa: PTH123
+        for thread in os.listdir(f"/proc/{pid}/task"):  # hot: no Path objects
+            with suppress(OSError), open(f"/proc/{pid}/task/{thread}/children", "rb") as listing:
                 found += map(int, listing.read().split())
     return found
 

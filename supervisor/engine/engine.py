@@ -390,7 +390,7 @@ class Engine:
         await _ended(self._loop, os.dup(run.pidfd))
         containment.signal_group(run.pid, signal.SIGKILL)
         with suppress(ChildProcessError):
-            os.waitpid(run.pid, os.WNOHANG)
+            os.waitpid(run.pid, os.WNOHANG)  # noqa: ASYNC222  # it does not block
 
     @staticmethod
     def _sweep(run_ids: set[RunId], sessions: set[int | None]) -> None:
@@ -512,13 +512,18 @@ class Engine:
 
 async def _ended(loop: asyncio.AbstractEventLoop, pidfd: int) -> None:
     """Return when the process of a pidfd has ended; closes the pidfd."""
-    over = loop.create_future()
-    loop.add_reader(pidfd, lambda: over.done() or over.set_result(None))
+    over: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(pidfd, _settle, over)
     try:
         await over
     finally:
         loop.remove_reader(pidfd)
         os.close(pidfd)
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _exit_of(run: Ordered, fact: Message) -> Exit:

@@ -1,8 +1,8 @@
 """The fork server: imports ``preload`` once, then only forks, watches, reaps and reports. One thread, no asyncio.
 
-It is exec'd, never forked from the running supervisor, and has a session of its own. It ignores INT, TERM, HUP and QUIT: it
-ends when its socket does, after it has stopped every job. PR_SET_PDEATHSIG is SIGCONT, so that even a stopped fork server
-wakes up and sees that end.
+It is exec'd, never forked from the running supervisor, and has a session of its own. It ignores INT, TERM, HUP and
+QUIT: it ends when its socket does, after it has stopped every job. PR_SET_PDEATHSIG is SIGCONT, so that even a stopped
+fork server wakes up and sees that end.
 
 A process that has ended is looked at with WNOWAIT, what is left of its job is killed, and only then it is reaped and
 reported: the unreaped leader pins the group's id, and a report cannot be lost with its reaper.
@@ -290,12 +290,12 @@ def _let_go(process: Any) -> None:
 
     ``_children`` and ``_popen`` are private: this is the one place that knows them (Python 3.11 to 3.14).
     """
-    multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]
-    process._popen.finalizer()
+    multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]  # noqa: SLF001
+    process._popen.finalizer()  # noqa: SLF001
 
 
 def _preload(modules: Sequence[str], wire: Wire) -> None:
-    """Import what all jobs share. The supervisor is told before each import, so that it knows which one hung or crashed."""
+    """Import what all jobs share; the supervisor is told before each import, so that it knows which hung or crashed."""
     for name in modules:
         _say(wire, {"fact": "preloading", "module": name})
         try:

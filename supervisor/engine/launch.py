@@ -1,4 +1,4 @@
-"""What a run's process is told at its start: target, environment, folder. Built in the supervisor, obeyed in the child."""
+"""What a run's process is told at its start: target, environment, folder."""
 
 from collections.abc import Mapping
 from typing import Any

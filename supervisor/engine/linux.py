@@ -1,4 +1,4 @@
-"""What the engine needs of Linux that Python does not offer: prctl(2), and this process's environment as /proc shows it."""
+"""What the engine needs of Linux that Python does not offer: prctl(2), and the environment that /proc shows."""
 
 import ctypes
 import os
@@ -30,8 +30,9 @@ def _prctl(option: int, value: int) -> None:
 class EnvironSlot:
     """A variable of the environment that this process was exec'd with, whose value is overwritten in place.
 
-    /proc/PID/environ shows the memory of the exec'd environment: in a forked child that is the parent's. Writing the run id
-    over a placeholder of fixed length there makes every fork of a job tell whose it is, whatever ``os.environ`` says.
+    /proc/PID/environ shows the memory of the exec'd environment: in a forked child that is the parent's. Writing the
+    run id over a placeholder of fixed length there makes every fork of a job tell whose it is, whatever ``os.environ``
+    says.
     """
 
     def __init__(self, name: str) -> None:

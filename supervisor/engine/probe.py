@@ -36,7 +36,7 @@ def probe(spec: Mapping[str, Any], inherited: Inherited) -> None:
 
 def program_problem(wanted: Wanted, program: str, path: str | None, cwd: str) -> str | None:
     """Return what is wrong with the program of a ``command``, or None."""
-    found = shutil.which(program if "/" not in program else os.path.join(cwd, program), path=path)  # noqa: PTH118
+    found = shutil.which(program if "/" not in program else os.path.join(cwd, program), path=path)
     if found is not None:
         return None
     where = f" ({wanted.where})" if wanted.where else ""

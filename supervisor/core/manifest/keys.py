@@ -1,4 +1,4 @@
-"""Every key of the manifest in one table each: how it is read and what it means. Errors, and later the schema and docs, come from here.
+"""Every key of the manifest: how it is read, what it means, which jobs it is for.
 
 No library parses this: those at hand stop at the first error or cannot name the nearest word, and cost the supervisor
 more memory than all of its own code.

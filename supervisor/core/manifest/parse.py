@@ -256,7 +256,7 @@ class _Parser:
             if not isinstance(command, str):
                 self.reading.problem(file, (*path, "command"), "with shell = true it must be one string")
                 return None
-            return Command(argv=(command,), shell=True)
+            return Command(argv=(command,), shell=True)  # noqa: S604  # a value, nothing runs here
         return Command(argv=tuple(shlex.split(command)) if isinstance(command, str) else command)
 
     def _zone(self, file: str, path: tuple[str, ...], name: str) -> tzinfo:

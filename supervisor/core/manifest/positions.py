@@ -1,4 +1,4 @@
-"""On which line of a TOML text a key stands. Only asked when there is an error to show; ``tomllib`` keeps no positions."""
+"""On which line of a TOML text a key stands: asked when there is an error to show, as ``tomllib`` keeps none."""
 
 import re
 from collections.abc import Iterator

@@ -1,11 +1,12 @@
 """When a cron expression is due, by Debian's rule for daylight saving, collapsed to one run a due time.
 
-A job with fixed minute and hour runs once on each of its days: a time that the clocks jump over is due at the end of the
-gap, one that comes twice on its first pass. Where the minute or hour field starts with a star the job follows the real
-clock: both passes of a repeated hour, nothing made up.
+A job with fixed minute and hour runs once on each of its days: a time that the clocks jump over is due at the end of
+the gap, one that comes twice on its first pass. Where the minute or hour field starts with a star the job follows the
+real clock: both passes of a repeated hour, nothing made up.
 
-The method: walk local dates. On most the UTC offset is one, and a due time is found by bisection. On the others map each
-local time to an instant and drop what is doubled; for starred expressions take each local time that an offset really shows.
+The method: walk local dates. On most the UTC offset is one, and a due time is found by bisection. On the others map
+each local time to an instant and drop what is doubled; for starred expressions take each local time that an offset
+really shows.
 """
 
 from bisect import bisect_left, bisect_right

@@ -140,13 +140,13 @@ def _number(text: str, field: Field, part: str) -> int:
     if named is not None:
         return named
     if not _DIGITS.fullmatch(text):
-        raise _problem(field, part, _word_problem(text, field))
+        raise _problem(field, part, _word_problem(text))
     if not field.low <= int(text) <= field.high:
         raise _problem(field, part, f"{text} is not in {field.low}..{field.high}")
     return int(text)
 
 
-def _word_problem(text: str, field: Field) -> str:
+def _word_problem(text: str) -> str:
     if text == "?":
         return '"?" is not supported; write "*"'
     if text.startswith("H"):

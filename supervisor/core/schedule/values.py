@@ -46,7 +46,7 @@ class Cron:
     either_day: bool
     """True where a day counts if either day field matches: both are restricted, none starts with a star."""
     follows_clock: bool
-    """True where the minute or hour field starts with a star: it follows the wall clock through both passes of an hour."""
+    """True where the minute or hour field starts with a star: both passes of a repeated hour count."""
 
 
 @dataclass(frozen=True, slots=True)
