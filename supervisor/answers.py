@@ -93,7 +93,7 @@ class Answers:
             "manifest": str(self._shell.manifest.path),
             "state_dir": str(settings.state_dir),
             "log_dir": str(settings.log_dir),
-            "history": str(settings.state_dir / "history.db"),
+            "history": f"{settings.state_dir}/history.db",
         }
 
     async def _status(self, params: dict[str, Any]) -> dict[str, Any]:

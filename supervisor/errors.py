@@ -25,5 +25,13 @@ class NoSuchJobError(JobvisorError):
     """A name or pattern on the command line matches no job of the manifest."""
 
 
+class ControlError(JobvisorError):
+    """The supervisor's answer to a request that it refuses; ``code`` is the exit code that the command ends with."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class AlreadyRunningError(JobvisorError):
     """Another ``run`` holds the same state_dir."""

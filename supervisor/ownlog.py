@@ -9,7 +9,6 @@ import socket
 import stat
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from loguru import logger
 
@@ -49,7 +48,7 @@ class Stderr:
         return lambda data: os.write(fd, data)
 
 
-def open_log(level: str, file: Path | None = None, *, max_size: int = 10 * 1024 * 1024, keep: int = 5) -> Stderr:
+def open_log(level: str, file: str | None = None, *, max_size: int = 10 * 1024 * 1024, keep: int = 5) -> Stderr:
     """Send loguru's lines to stderr and, where named, to a rotating file; return the sink to ask what it lost."""
     logger.remove()
     sink = Stderr()

@@ -8,8 +8,9 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
+from typing import Any
 
 from loguru import logger
 
@@ -22,11 +23,11 @@ from supervisor.core.events import Committed, SpawnFailed, TargetFound, TargetMi
 from supervisor.core.exits import NotStarted
 from supervisor.core.job import Job
 from supervisor.core.manifest import Manifest
-from supervisor.core.runs import Record, RunId
+from supervisor.core.runs import Closed, Printed, Record, RunId
 from supervisor.core.status import Vital, iso
 from supervisor.engine.engine import Engine, Output
 from supervisor.engine.vitals import Vitals
-from supervisor.history.thread import History, Recovered
+from supervisor.history.thread import History
 from supervisor.load import load
 from supervisor.logs.client import LogProcess
 from supervisor.narrator import narrate
@@ -44,10 +45,10 @@ def run(manifest_path: Path, *, output: bool) -> int:
     """
     manifest = load(manifest_path, os.environ)
     settings = manifest.settings
-    make_private(settings.state_dir)
-    make_private(settings.log_dir)
-    with Lock(settings.state_dir):
-        stderr = open_log(settings.log_level, settings.log_file)
+    make_private(Path(settings.state_dir))
+    make_private(Path(settings.log_dir))
+    with Lock(Path(settings.state_dir)):
+        stderr = open_log(settings.log_level, settings.log_file, max_size=settings.log_max_size, keep=settings.log_keep)
         return asyncio.run(_serve(manifest, stderr, output=output or sys.stdout.isatty()))
 
 
@@ -75,10 +76,11 @@ class Supervisor:
         self._arming = False
         self._asleep = clock.asleep()
         self._interrupts = 0
+        self._tasks: set[asyncio.Task[None]] = set()
         self._reloading = asyncio.Lock()
         self._clock = clock.Clock(self._loop, self._time_passed, self._time_passed)
         self._history = History(
-            settings.state_dir / "history.db",
+            Path(settings.state_dir, "history.db"),
             loop=self._loop,
             acknowledged=self._acknowledged,
             warn=logger.warning,
@@ -86,7 +88,7 @@ class Supervisor:
             keep_runs=settings.history_keep_runs,
         )
         self._logs = LogProcess(
-            loop=self._loop, log_dir=settings.log_dir, console=console, warn=logger.warning, environ=os.environ
+            loop=self._loop, log_dir=Path(settings.log_dir), console=console, warn=logger.warning, environ=os.environ
         )
         self._engine = Engine(
             loop=self._loop,
@@ -99,8 +101,8 @@ class Supervisor:
         )
         self._vitals = Vitals(self._engine.pids)
         self._control = ControlServer(settings.socket, Answers(self), warn=logger.warning)
-        recovered: Recovered = self._history.start(clock.now().wall)
-        self._saved = recovered.saved
+        recovered = self._history.start(clock.now().wall)
+        self._recovered = recovered
         self.board = Board(
             _rules(manifest), seed=recovered.installation, boot=boot_id(), next_run_id=recovered.next_run_id
         )
@@ -119,7 +121,7 @@ class Supervisor:
         logger.info("jobvisor {} supervises {} (pid {})", __version__, self.manifest.path, os.getpid())
         for warning in self.manifest.warnings:
             logger.warning("{}", warning)
-        self.perform(self.board.begin(self.manifest.jobs, self._saved, clock.now()))
+        self.perform(self.board.begin(self.manifest.jobs, self._recovered.saved, clock.now(), self._recovered.lost))
         self._probe(self.manifest.jobs)
         self._sample_vitals()
 
@@ -152,7 +154,7 @@ class Supervisor:
         return {
             signal.SIGTERM: lambda: self.end(0),
             signal.SIGINT: self._interrupted,
-            signal.SIGHUP: lambda: _in_background(self._reload_by_signal()),
+            signal.SIGHUP: lambda: self._in_background(self._reload_by_signal()),
             signal.SIGUSR1: self._logs.reopen,
             signal.SIGUSR2: lambda: logger.warning("USR2 (upgrade) is not yet supported; nothing was changed"),
         }
@@ -241,6 +243,20 @@ class Supervisor:
     def _observe(self, change: Change) -> None:
         narrate(label(change.after), change)
         self.waiters.notice(change.after)
+        row = change.after.tally.last
+        if row is not change.before.tally.last and isinstance(row, Closed) and row.outcome.is_failure:
+            self._in_background(self._keep_output(row.run.run_id))
+
+    async def _keep_output(self, run_id: RunId) -> None:
+        """Put the last lines of output into the record of a failure."""
+        lines = await self._logs.tail(run_id)
+        if lines:
+            self._history.keep([Printed(run_id=run_id, lines=tuple(lines))], None)
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)  # the loop itself keeps only weak references
+        task.add_done_callback(self._tasks.discard)
 
     def _arm(self) -> None:
         self._arming = False
@@ -271,7 +287,7 @@ class Supervisor:
             ManifestError: every problem of the edited manifest.
         """
         async with self._reloading:
-            manifest = await asyncio.to_thread(load, self.manifest.path, os.environ)
+            manifest = await asyncio.to_thread(load, Path(self.manifest.path), os.environ)
             edits = self.board.edits(manifest.jobs)
             for name in _fixed_settings(self.manifest, manifest):
                 logger.warning("[supervisor] {} was edited; it takes effect at the next start of the supervisor", name)
@@ -295,16 +311,6 @@ class Supervisor:
         if every is not None:
             self._loop.call_later(every.total_seconds(), self._sample_vitals)
             self._vitals.sample(self._loop)
-
-
-_tasks: set[asyncio.Task[None]] = set()
-"""Tasks that nobody awaits; the loop itself keeps only weak references."""
-
-
-def _in_background(work: "asyncio.Future[None] | object") -> None:
-    task = asyncio.ensure_future(work)  # type: ignore[arg-type]
-    _tasks.add(task)
-    task.add_done_callback(_tasks.discard)
 
 
 def _rules(manifest: Manifest) -> Rules:

@@ -12,6 +12,7 @@ from itertools import count
 
 from supervisor.core.actions import Action, Beside, Escalate, Keep, Kill
 from supervisor.core.editing import Effect, effect
+from supervisor.core.ending import retry_after
 from supervisor.core.events import (
     Admitted,
     Begun,
@@ -36,7 +37,7 @@ from supervisor.core.lifecycle import step
 from supervisor.core.policy import charge
 from supervisor.core.rows import drop_made_up
 from supervisor.core.runs import Closed, Forgotten, RunId, Saved, SlotId, Trigger
-from supervisor.core.slot import Context, Slot, slot_of
+from supervisor.core.slot import Context, Slot, slot_of, with_lost
 from supervisor.core.states import (
     Blocked,
     Process,
@@ -128,14 +129,34 @@ class Board:
 
     # -- taking jobs on ------------------------------------------------------------------------------------------------
 
-    def begin(self, jobs: Iterable[Job], saved: Mapping[SlotId, Saved], now: Now) -> Effects:
-        """Take on every job, with what an earlier supervisor saved of it; start what shall run."""
+    def begin(
+        self, jobs: Iterable[Job], saved: Mapping[SlotId, Saved], now: Now, lost: Iterable[Closed] = ()
+    ) -> Effects:
+        """Take on every job, with what an earlier supervisor saved of it; start what shall run.
+
+        ``lost`` are the runs whose end nobody saw; they are tried again only as ``retries`` say.
+        """
         effects = Effects()
         self._offset = _offset(now)
+        ended: dict[SlotId, list[Closed]] = {}
+        for row in lost:
+            ended.setdefault(replace(row.run.slot, lane=0), []).append(row)
         for job in jobs:
             for instance in range(1, job.instances + 1):
-                self._take_on(job, instance, saved.get(SlotId(job.name, instance)), now, effects)
+                slot_id = SlotId(job.name, instance)
+                rows = ended.get(slot_id, [])
+                self._take_on(job, instance, with_lost(saved.get(slot_id), rows), now, effects)
+                for row in rows[-1:]:
+                    self._try_again(slot_id, row, now)
         return effects
+
+    def _try_again(self, slot_id: SlotId, row: Closed, now: Now) -> None:
+        """Let a lost run of a due time wait for its retry, where it has one left."""
+        slot = self.slots[slot_id]
+        if isinstance(slot.state, Waiting) and slot.is_periodic and row.run.due_at is not None and not slot.paused:
+            retry = retry_after(slot, row.run, now, self._context)
+            if retry is not None:
+                self._put(slot_id, replace(slot, state=retry))
 
     def _take_on(self, job: Job, instance: int, saved: Saved | None, now: Now, effects: Effects) -> SlotId:
         slot = slot_of(job, instance, saved)

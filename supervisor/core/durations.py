@@ -94,7 +94,8 @@ def parse_size(text: str) -> int:
     found = _SIZE.fullmatch(text.strip())
     if found is None or found[2] not in _SIZES:
         raise ValueError('expected a number with K, M, G or T (1024-based), such as "512M" or "2GiB"')
-    return int(found[1]) * _SIZES[found[2]]
+    count: int = int(found[1]) * _SIZES[found[2]]
+    return count
 
 
 def parse_signal(text: str) -> int:
@@ -105,6 +106,7 @@ def parse_signal(text: str) -> int:
     """
     name = text.upper() if text.upper().startswith("SIG") else f"SIG{text.upper()}"
     try:
-        return signal.Signals[name].value
+        number = signal.Signals[name]
     except KeyError:
         raise ValueError('expected the name of a signal, such as "TERM" or "SIGUSR1"') from None
+    return int(number)

@@ -20,7 +20,7 @@ from supervisor.core.exits import (
     describe,
     is_clean,
 )
-from supervisor.core.instants import ZERO, Now
+from supervisor.core.instants import ZERO, Mono, Now
 from supervisor.core.job import OnGiveUp
 from supervisor.core.policy import Again, GiveUp, Leave, Rest, decide, delay
 from supervisor.core.rows import drop_made_up, finalized, unserved
@@ -212,18 +212,37 @@ def _rested(slot: Slot, now: Now, context: Context) -> Step:
 
 
 def _retry(slot: Slot, end: End, context: Context) -> Backoff | None:
-    run, job, deadline_at = end.process.run, end.process.job, end.process.deadline_at
     if not end.outcome.is_failure or end.cause is Cause.DEADLINE or slot.wanted is not Wanted.UP:
         return None
-    if run.attempt > job.timing.retries:
+    row = end.row(end.process.run, end.process.began)
+    return retry_after(
+        replace(slot, job=end.process.job),
+        end.process.run,
+        end.now,
+        context,
+        last=_phrase(row, end.exit),
+        deadline_at=end.process.deadline_at,
+    )
+
+
+def retry_after(
+    slot: Slot,
+    run: Attempt,
+    now: Now,
+    context: Context,
+    *,
+    last: str = "lost",
+    deadline_at: Mono | None = None,
+) -> Backoff | None:
+    """Return the wait for the next attempt of a due time, or None where ``retries`` or ``deadline`` allow none."""
+    if run.attempt > slot.job.timing.retries:
         return None
     luck = chance(context.seed, "retry", slot.id, run.due_at, run.attempt)
-    until = end.now.mono + delay(job.supervision.backoff, run.attempt, luck)
+    until = now.mono + delay(slot.job.supervision.backoff, run.attempt, luck)
     if deadline_at is not None and until >= deadline_at:
         return None
     again = replace(run, run_id=next(context.ids), attempt=run.attempt + 1, trigger=Trigger.RETRY)
-    last = end.outcome.value
-    return Backoff(since=end.now, until=until, last=last, retry=again, failed=run, deadline_at=deadline_at)
+    return Backoff(since=now, until=until, last=last, retry=again, failed=run, deadline_at=deadline_at)
 
 
 def _served(slot: Slot, now: Now, context: Context) -> Slot:

@@ -1,6 +1,6 @@
 """One instance of a job as the supervisor knows it: what is wanted, what is, what is due, what has been."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -145,6 +145,21 @@ def slot_of(job: Job, instance: int, saved: Saved | None) -> Slot:
             last=saved.last,
         ),
     )
+
+
+def with_lost(saved: Saved | None, rows: Iterable[Closed]) -> Saved | None:
+    """Return the saved state with the runs counted whose end nobody saw; a Worker's process is no run."""
+    for row in rows:
+        if saved is None or (row.run.due_at is None and saved.fingerprint is not None):
+            continue
+        saved = replace(
+            saved,
+            failures=saved.failures + 1,
+            failed_in_a_row=saved.failed_in_a_row + 1,
+            ended_at=row.ended_at,
+            last=row,
+        )
+    return saved
 
 
 @dataclass(slots=True)

@@ -1,0 +1,85 @@
+"""``jobvisor check``."""
+
+import json
+import os
+import subprocess
+import sys
+
+from supervisor.cli.commands import as_json
+from supervisor.cli.commands import command as jobvisor
+from supervisor.cli.place import Place
+from supervisor.core.job import Job, Kind, Run, kind_problem
+from supervisor.core.manifest import Manifest
+from supervisor.engine.probe import program_problem
+from supervisor.engine.targets import Wanted
+from supervisor.errors import ManifestError
+from supervisor.load import load
+
+WITHIN = 60.0
+"""Seconds that one target may take to import."""
+
+
+@jobvisor(name="check")
+@as_json
+def command(place: Place, as_json: bool) -> int:
+    """Validate the manifest and import every target in a throw-away process. Exits 0 or 1."""
+    name = os.path.basename(place.manifest)
+    manifest = None
+    try:
+        manifest = load(place.path(), os.environ)
+        problems = [problem for job in manifest.jobs for problem in _problems(job, manifest)]
+    except ManifestError as error:
+        problems = list(error.problems)
+    warnings = list(manifest.warnings) if manifest else []
+    if as_json:
+        jobs = len(manifest.jobs) if manifest else None
+        print(json.dumps({"ok": not problems, "jobs": jobs, "problems": problems, "warnings": warnings}))
+        return 1 if problems else 0
+    for line in [*problems, *(f"warning: {warning}" for warning in warnings)]:
+        print(line, file=sys.stderr)
+    if not problems:
+        count = len(manifest.jobs) if manifest else 0
+        print(f"{name}: ok, {count} job{'' if count == 1 else 's'}")
+    return 1 if problems else 0
+
+
+def _problems(job: Job, manifest: Manifest) -> list[str]:
+    wanted = Wanted(job.name, job.where, "", manifest.folder)
+    if isinstance(job.target, Run):
+        return _tried(job, job.target, manifest)
+    if job.target.shell:
+        return []
+    path = {**os.environ, **job.process.env}.get("PATH")
+    problem = program_problem(wanted, job.target.argv[0], path, job.process.cwd)
+    return [problem] if problem else []
+
+
+def _tried(job: Job, target: Run, manifest: Manifest) -> list[str]:
+    """Import a target in a process of its own, as the job would, and return what is wrong with it."""
+    wish = {
+        "job": job.name,
+        "where": job.where,
+        "target": target.target,
+        "folder": manifest.folder,
+        "path": [manifest.folder, *manifest.settings.pythonpath],
+    }
+    try:
+        tried = subprocess.run(  # noqa: S603  # our own interpreter and module
+            [sys.executable, "-m", "supervisor.engine.trial", json.dumps(wish)],
+            cwd=os.path.dirname(os.path.dirname(os.path.dirname(__file__))),
+            env={**os.environ, **job.process.env},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=WITHIN,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return [f'job "{job.name}" ({job.where}): importing "{target.target}" took more than {WITHIN:.0f} s']
+    if tried.returncode != 0:
+        how = f"signal {-tried.returncode}" if tried.returncode < 0 else f"exit {tried.returncode}"
+        return [f'job "{job.name}" ({job.where}): importing "{target.target}" ended the process ({how})']
+    answer = json.loads(tried.stdout.splitlines()[-1])
+    if "problem" in answer:
+        return [answer["problem"]]
+    problem = kind_problem(job, Kind(answer["kind"]))
+    return [problem] if problem else []

@@ -1,0 +1,113 @@
+"""The commands as click sees them: one module each, imported when it is called."""
+
+import importlib
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from supervisor.cli.place import Place
+
+COMMANDS = {
+    "check": "Validate the manifest and try every target.",
+    "errors": "Failures, grouped by exception and place.",
+    "history": "Runs, newest first.",
+    "init": "Write a commented jobs.toml and two example jobs.",
+    "logs": "Output of jobs, merged in time order.",
+    "next": "Coming due times of an expression, an interval or the manifest's jobs.",
+    "pause": "No new scheduled runs.",
+    "reload": "Apply the edited manifest.",
+    "restart": "Stop, then start.",
+    "resume": "Scheduled runs again.",
+    "run": "Supervise the jobs in the foreground.",
+    "shutdown": "End the supervisor and all jobs.",
+    "start": "Start jobs, out of hold, give-up and back-off.",
+    "status": "Health of every job.",
+    "stop": "Stop jobs and hold them until `start`.",
+    "trigger": "Run a scheduled job once, now.",
+    "version": "Version of this program, and of the running supervisor.",
+}
+
+Command = Callable[..., Any]
+
+
+class Commands(click.Group):
+    """A group that imports a command when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's
+        """Return the names, sorted."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Return the command of a name, None where there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"supervisor.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command; an unknown one is answered with the nearest name."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches  # noqa: PLC0415  # only for this error
+
+            near = get_close_matches(args[0], COMMANDS, n=1)
+            hint = f' Did you mean "{near[0]}"?' if near else ""
+            ctx.fail(f'No such command "{args[0]}".{hint}')
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the list of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+def _place_options(command: Command) -> Command:
+    command = click.option("--socket", metavar="PATH", help="The supervisor's control socket.")(command)
+    return click.option("-f", "manifest", metavar="FILE", help="The manifest; else the nearest jobs.toml.")(command)
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@_place_options
+@click.pass_context
+def program(ctx: click.Context, manifest: str | None, socket: str | None) -> None:
+    """Supervise the background jobs of one application, each in a process of its own."""
+    ctx.obj = Place(manifest, socket)
+
+
+def command(**settings: Any) -> Callable[[Command], click.Command]:
+    """Return a decorator for a command: gives it the ``Place``, also where -f and --socket stand behind its name."""
+
+    def decorate(function: Command) -> click.Command:
+        @_place_options
+        @click.pass_context
+        def wrapped(ctx: click.Context, /, manifest: str | None, socket: str | None, **params: Any) -> Any:
+            place = Place(manifest, socket) if manifest or socket else ctx.obj
+            return function(place, **params)
+
+        wrapped.__doc__ = function.__doc__
+        wrapped.__click_params__ = getattr(function, "__click_params__", []) + wrapped.__click_params__  # type: ignore[attr-defined]
+        made: click.Command = click.command(**settings)(wrapped)
+        return made
+
+    return decorate
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
+
+
+def run_with_click(arguments: list[str]) -> int:
+    """Run a command line and return its exit code."""
+    try:
+        result = program.main(args=arguments, prog_name="jobvisor", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return 2
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        return error.exit_code
+    except click.Abort:
+        return 130
+    return result if isinstance(result, int) else 0

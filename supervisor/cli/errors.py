@@ -1,0 +1,29 @@
+"""``jobvisor errors``."""
+
+import json
+from pathlib import Path
+
+import click
+
+from supervisor.cli.commands import as_json
+from supervisor.cli.commands import command as jobvisor
+from supervisor.cli.place import Place
+from supervisor.cli.records import recorded
+from supervisor.cli.table import aligned
+from supervisor.history import query, table
+
+
+@jobvisor(name="errors")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@as_json
+def command(place: Place, names: tuple[str, ...], as_json: bool) -> int:
+    """Show failures grouped by exception and place, with counts, first and last time."""
+    path = Path(place.folders()["history"])
+    errors = query.errors(path, jobs=recorded(path, names))
+    if as_json:
+        print(json.dumps(errors, indent=2))
+    elif errors:
+        print("\n".join(aligned(table.ERRORS, table.error_cells(errors))))
+    else:
+        print("no failures")
+    return 0

@@ -1,0 +1,29 @@
+"""``jobvisor history``."""
+
+import json
+from pathlib import Path
+
+import click
+
+from supervisor.cli.commands import as_json
+from supervisor.cli.commands import command as jobvisor
+from supervisor.cli.place import Place
+from supervisor.cli.records import recorded
+from supervisor.cli.table import aligned
+from supervisor.history import query, table
+
+
+@jobvisor(name="history")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--failed", is_flag=True, help="Failures only.")
+@click.option("-n", "count", type=click.IntRange(1, 1_000_000), default=20, show_default=True, help="How many.")
+@as_json
+def command(place: Place, names: tuple[str, ...], failed: bool, count: int, as_json: bool) -> int:
+    """Show runs, newest first: also those that were skipped or missed, and why. Needs no running supervisor."""
+    path = Path(place.folders()["history"])
+    runs = query.runs(path, jobs=recorded(path, names), failed=failed, limit=count)
+    if as_json:
+        print(json.dumps(runs, indent=2))
+    else:
+        print("\n".join(aligned(table.RUNS, table.run_cells(runs))))
+    return 0

@@ -1,0 +1,69 @@
+"""``jobvisor init``."""
+
+import sys
+from pathlib import Path
+
+from supervisor.cli.commands import command as jobvisor
+from supervisor.cli.place import Place
+
+MANIFEST = """\
+# The background jobs of this application. `jobvisor check` tries them, `jobvisor run` runs them.
+
+[supervisor]
+# state_dir = ".jobvisor"        # history, output and the control socket
+# preload = ["myapp.models"]     # imported once, shared by every job process
+
+[jobs.hello]
+run = "jobs.hello:greet"         # a function: a fresh process each time
+every = "10s"                    # also: delay = "5m", cron = "0 2 * * *", at = 2030-01-01T00:00:00Z
+
+[jobs.counter]
+run = "jobs.counter:Counter"     # a Worker class: one process that keeps its state between ticks
+every = "5s"
+
+# [jobs.web]                     # no schedule: kept running
+# command = ["python", "-m", "http.server", "--bind", "127.0.0.1", "8000"]
+# restart = "always"
+"""
+HELLO = '''\
+"""Says hello. A function gets a fresh process for each run."""
+
+
+def greet() -> None:
+    """Print one line; it goes to the job's log."""
+    print("hello from a process of its own")
+'''
+COUNTER = '''\
+"""Counts its ticks. A Worker keeps its process and its state between them."""
+
+from supervisor import Worker
+
+
+class Counter(Worker):
+    """Counts from nought."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def tick(self) -> None:
+        """Count one more; called at each due time."""
+        self.count += 1
+        print(f"tick number {self.count}")
+'''
+
+
+@jobvisor(name="init")
+def command(place: Place) -> int:
+    """Write a commented jobs.toml and jobs/ with two examples into this folder. Nothing is overwritten."""
+    del place
+    files = {"jobs.toml": MANIFEST, "jobs/hello.py": HELLO, "jobs/counter.py": COUNTER}
+    there = [name for name in files if Path(name).exists()]
+    if there:
+        print(f"{', '.join(there)}: exists already; nothing was written", file=sys.stderr)
+        return 1
+    Path("jobs").mkdir(exist_ok=True)
+    for name, content in files.items():
+        Path(name).write_text(content)
+        print(f"wrote {name}")
+    print("try them with `jobvisor check`, run them with `jobvisor run`")
+    return 0

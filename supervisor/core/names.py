@@ -1,0 +1,41 @@
+"""Which slots the names on a command line mean: exact labels, job names, and ``*`` patterns."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+
+
+@dataclass(frozen=True, slots=True)
+class Unmatched:
+    """A name that means no slot, and the nearest ones that would."""
+
+    name: str
+    near: str | None
+
+    def __str__(self) -> str:
+        """Return the sentence for a person."""
+        hint = f'; did you mean "{self.near}"?' if self.near else "; `jobvisor status` lists them"
+        return f'no job "{self.name}"{hint}'
+
+
+def select(names: Sequence[str], labels: Sequence[str]) -> list[str] | Unmatched:
+    """Return the labels that the names mean, in the order of the labels; the first name that means none is said.
+
+    A label is ``web`` or, of several instances, ``web:2``; ``web`` then means all of them.
+    """
+    chosen: set[str] = set()
+    for name in names:
+        matched = {label for label in labels if _means(name, label)}
+        if not matched:
+            near = get_close_matches(name, [*labels, *(label.partition(":")[0] for label in labels)], n=1)
+            return Unmatched(name, near[0] if near else None)
+        chosen |= matched
+    return [label for label in labels if label in chosen]
+
+
+def _means(name: str, label: str) -> bool:
+    job = label.partition(":")[0]
+    if any(mark in name for mark in "*?["):
+        return fnmatchcase(label, name) or fnmatchcase(job, name)
+    return name in {label, job} or (name == f"{label}:1" and ":" not in label)

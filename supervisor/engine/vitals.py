@@ -1,0 +1,97 @@
+"""CPU and memory of whole jobs, by psutil: a job's first process and all below it.
+
+A sample goes in slices, so that the loop is never held for long. Process objects are kept between samples: making them
+is most of what psutil costs. PSS, which the kernel adds up page by page, is read at every sixth sample only.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import psutil
+
+from supervisor.core.runs import RunId
+from supervisor.core.status import Vital
+from supervisor.engine.containment import children
+
+SLICE = 0.002
+"""Seconds after which the loop has its turn again."""
+PSS_EVERY = 6
+
+
+@dataclass(slots=True)
+class Watched:
+    """A job's processes as of the last sample, and the CPU seconds that they had used by then."""
+
+    processes: dict[int, psutil.Process] = field(default_factory=dict)
+    cpu: dict[int, float] = field(default_factory=dict)
+    at: float | None = None
+    pss: int | None = None
+
+
+class Vitals:
+    """The latest readings, by run."""
+
+    def __init__(self, pids: Callable[[], Mapping[RunId, int]]) -> None:
+        self._pids = pids
+        self._watched: dict[RunId, Watched] = {}
+        self._going: Iterator[None] | None = None
+        self._count = 0
+        self.readings: dict[RunId, Vital] = {}
+
+    def sample(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin a sample; one that is still going on goes on instead."""
+        if self._going is None:
+            self._count += 1
+            self._going = self._sample()
+            self._continue(loop)
+
+    def _continue(self, loop: asyncio.AbstractEventLoop) -> None:
+        until = time.monotonic() + SLICE
+        assert self._going is not None
+        for _ in self._going:
+            if time.monotonic() > until:
+                loop.call_soon(self._continue, loop)
+                return
+        self._going = None
+
+    def _sample(self) -> Iterator[None]:
+        pids = dict(self._pids())
+        for gone in self._watched.keys() - pids.keys():
+            del self._watched[gone]
+            self.readings.pop(gone, None)
+        for run_id, pid in pids.items():
+            watched = self._watched.setdefault(run_id, Watched())
+            self.readings[run_id] = self._measure(watched, pid, with_pss=(self._count + run_id) % PSS_EVERY == 0)
+            yield
+
+    @staticmethod
+    def _measure(watched: Watched, pid: int, *, with_pss: bool) -> Vital:
+        now = time.monotonic()
+        kept, watched.processes = watched.processes, {}
+        for each in _whole(pid):
+            with suppress(psutil.Error):
+                watched.processes[each] = kept.get(each) or psutil.Process(each)
+        used, rss, pss = 0.0, 0, 0
+        cpu: dict[int, float] = {}
+        for each, process in watched.processes.items():
+            with suppress(psutil.Error), process.oneshot():
+                times = process.cpu_times()
+                cpu[each] = times.user + times.system
+                used += cpu[each] - watched.cpu.get(each, 0.0)
+                rss += process.memory_info().rss
+                if with_pss:
+                    pss += process.memory_full_info().pss
+        percent = None if watched.at is None or now <= watched.at else round(100 * used / (now - watched.at), 1)
+        watched.cpu, watched.at = cpu, now
+        watched.pss = pss if with_pss else watched.pss
+        return Vital(cpu_percent=percent, rss_bytes=rss, pss_bytes=watched.pss)
+
+
+def _whole(pid: int) -> Iterator[int]:
+    """Yield a process and all below it, by the kernel's own lists."""
+    yield pid
+    for child in children(pid):
+        yield from _whole(child)
