@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from supervisor import __version__, clock
+from supervisor.core.actions import Action, Keep
 from supervisor.core.board import Board, Edit, Effects
 from supervisor.core.editing import Effect
 from supervisor.core.events import (
@@ -16,13 +17,24 @@ from supervisor.core.events import (
     StartRequested,
     StopRequested,
 )
+from supervisor.core.exits import signal_name
 from supervisor.core.manifest import Manifest
 from supervisor.core.names import Unmatched, select
-from supervisor.core.runs import Closed, RunId
+from supervisor.core.runs import Closed, NotRun, Opened, RunId
 from supervisor.core.slot import Slot
-from supervisor.core.states import Disabled
-from supervisor.core.status import Vital, health, report
-from supervisor.core.waits import CameUp, Verdict, Wait, WentDown, running_id
+from supervisor.core.states import (
+    Backoff,
+    Disabled,
+    Idle,
+    Recording,
+    Running,
+    Starting,
+    Stopped,
+    Ticking,
+    Waiting,
+)
+from supervisor.core.status import Vital, health, report, state_word
+from supervisor.core.waits import CameUp, RunEnded, Verdict, Wait, WentDown, running_id
 from supervisor.errors import ControlError, ManifestError
 from supervisor.waiters import Waiters
 
@@ -70,6 +82,7 @@ class Answers:
             "restart": self._restart,
             "pause": self._pause,
             "resume": self._resume,
+            "trigger": self._trigger,
             "reload": self._reload,
             "shutdown": self._shutdown,
         }
@@ -172,6 +185,35 @@ class Answers:
             return _line(name, Verdict(ok=False, message=f"has no schedule; use `jobvisor stop {name}`"))
         return _line(label(slot), Verdict(ok=True, message=done))
 
+    async def _trigger(self, params: dict[str, Any]) -> dict[str, Any]:
+        slots = self._slots({"names": [params.get("name")]})
+        if len(slots) != 1:
+            raise ControlError(2, "name one job, or one instance of it")
+        [slot] = slots
+        if slot.job.schedule is None:
+            raise ControlError(1, f"{label(slot)} has no schedule; use `jobvisor start {label(slot)}`")
+        if not isinstance(slot.state, Waiting | Idle | Running | Ticking | Starting | Recording | Backoff | Stopped):
+            raise ControlError(1, f"{label(slot)} is {state_word(slot)}; start it first")
+        now = clock.now()
+        effects = self._shell.board.trigger(slot.id, now)
+        self._shell.perform(effects)
+        run_id = next((run for action in effects.actions if (run := _run_of(action)) is not None), None)
+        if not params.get("wait", False):
+            return {"run_id": run_id, "ok": True, "message": f"run {run_id}", "code": 0, "output": []}
+        verdict = await self._shell.waiters.ask(self._shell.board.slots[slot.id], RunEnded(now.wall))
+        last = self._shell.board.slots[slot.id].tally.last
+        closed = last if isinstance(last, Closed) else None
+        return {
+            "run_id": closed.run.run_id if closed else run_id,
+            "ok": verdict.ok,
+            "message": verdict.message,
+            "code": _exit_code(closed, verdict),
+            "outcome": last.outcome.value if last else None,
+            "exit_code": closed.exit_code if closed else None,
+            "signal": signal_name(closed.signal) if closed and closed.signal is not None else None,
+            "output": await self._shell.tail(closed.run.run_id) if closed else [],
+        }
+
     async def _reload(self, _: dict[str, Any]) -> dict[str, Any]:
         try:
             edits = await self._shell.reload()
@@ -221,6 +263,23 @@ _CHANGES = {
     Effect.NEXT_RUN: "at next run",
     Effect.RESTART: "restarted",
 }
+
+
+def _run_of(action: Action) -> RunId | None:
+    """Return the run that an order is about, where it opens or closes a row."""
+    match action:
+        case Keep(record=Opened(run=run) | NotRun(run=run)):
+            return run.run_id
+    return None
+
+
+def _exit_code(closed: Closed | None, verdict: Verdict) -> int:
+    """Return what ``trigger --wait`` exits with: the run's code, 128 + n for a signal, 1 where nothing else fits."""
+    if closed is not None and closed.signal is not None:
+        return 128 + closed.signal
+    if closed is not None and closed.exit_code is not None:
+        return closed.exit_code
+    return 0 if verdict.ok else 1
 
 
 def label(slot: Slot) -> str:

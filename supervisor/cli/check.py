@@ -10,6 +10,7 @@ from supervisor.cli.commands import command as jobvisor
 from supervisor.cli.place import Place
 from supervisor.core.job import Job, Kind, Run, kind_problem
 from supervisor.core.manifest import Manifest
+from supervisor.engine.launch import base_environ
 from supervisor.engine.probe import program_problem
 from supervisor.engine.targets import Wanted
 from supervisor.errors import ManifestError
@@ -49,7 +50,7 @@ def _problems(job: Job, manifest: Manifest) -> list[str]:
         return _tried(job, job.target, manifest)
     if job.target.shell:
         return []
-    path = {**os.environ, **job.process.env}.get("PATH")
+    path = {**base_environ(os.environ), **job.process.env}.get("PATH")
     problem = program_problem(wanted, job.target.argv[0], path, job.process.cwd)
     return [problem] if problem else []
 
@@ -67,7 +68,7 @@ def _tried(job: Job, target: Run, manifest: Manifest) -> list[str]:
         tried = subprocess.run(  # noqa: S603  # our own interpreter and module
             [sys.executable, "-m", "supervisor.engine.trial", json.dumps(wish)],
             cwd=os.path.dirname(os.path.dirname(os.path.dirname(__file__))),
-            env={**os.environ, **job.process.env},
+            env={**base_environ(os.environ), **job.process.env},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=WITHIN,

@@ -3,6 +3,7 @@
 import importlib
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import click
@@ -64,9 +65,10 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-def _place_options(command: Command) -> Command:
+def _place_options(command: Command, *flags: str) -> Command:
     command = click.option("--socket", metavar="PATH", help="The supervisor's control socket.")(command)
-    return click.option("-f", "manifest", metavar="FILE", help="The manifest; else the nearest jobs.toml.")(command)
+    flags = flags or ("-f", "--file")
+    return click.option(*flags, "manifest", metavar="FILE", help="The manifest; else the nearest jobs.toml.")(command)
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -77,11 +79,14 @@ def program(ctx: click.Context, manifest: str | None, socket: str | None) -> Non
     ctx.obj = Place(manifest, socket)
 
 
-def command(**settings: Any) -> Callable[[Command], click.Command]:
-    """Return a decorator for a command: gives it the ``Place``, also where -f and --socket stand behind its name."""
+def command(*, manifest_flags: tuple[str, ...] = (), **settings: Any) -> Callable[[Command], click.Command]:
+    """Return a decorator for a command: gives it the ``Place``, also where -f and --socket stand behind its name.
+
+    A command whose own -f means something else names other ``manifest_flags``.
+    """
 
     def decorate(function: Command) -> click.Command:
-        @_place_options
+        @partial(_with_flags, manifest_flags)
         @click.pass_context
         def wrapped(ctx: click.Context, /, manifest: str | None, socket: str | None, **params: Any) -> Any:
             place = Place(manifest, socket) if manifest or socket else ctx.obj
@@ -93,6 +98,10 @@ def command(**settings: Any) -> Callable[[Command], click.Command]:
         return made
 
     return decorate
+
+
+def _with_flags(flags: tuple[str, ...], command: Command) -> Command:
+    return _place_options(command, *flags)
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")

@@ -391,7 +391,7 @@ class Board:
                 self._escalate(failed, now, effects)
             case Keep(record=Closed() as row) if slot_id.lane:
                 effects.actions.append(action)
-                self._count_lane(replace(slot_id, lane=0), row, effects)
+                self._count_lane(replace(slot_id, lane=0), row, now, effects)
             case _:
                 effects.actions.append(action)
 
@@ -405,12 +405,13 @@ class Board:
         self._put(lane, Slot(id=lane, job=main.job, state=Waiting(now), kind=main.kind))
         self._apply(lane, Due(due_at, trigger), now, effects)
 
-    def _count_lane(self, slot_id: SlotId, row: Closed, effects: Effects) -> None:
+    def _count_lane(self, slot_id: SlotId, row: Closed, now: Now, effects: Effects) -> None:
         main = self.slots.get(slot_id)
         if main is not None:
             counted = replace(main, tally=main.tally.with_end(row))
             self._put(slot_id, counted)
             effects.actions.append(Keep(counted.saved()))
+            effects.changes.append(Change(before=main, after=counted, event=Elapsed(), at=now))
 
     def _clear(self, slot: Slot, now: Now, effects: Effects) -> None:
         """Forget a lane that has done its run, and a job that is removed."""

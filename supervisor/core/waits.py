@@ -1,9 +1,10 @@
 """When a command that waits knows its end: a slot came up, went down, or will not."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
-from supervisor.core.runs import RunId
+from supervisor.core.runs import Closed, NotRun, Outcome, RunId
 from supervisor.core.slot import Slot
 from supervisor.core.states import (
     Backoff,
@@ -80,6 +81,22 @@ class WentDown:
         match slot.state:
             case Stopped() | Disabled():
                 return Verdict(ok=True, message="stopped")
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """Waits until a due time has its final row."""
+
+    due_at: datetime
+
+    def answer(self, slot: Slot) -> Verdict | None:
+        """Return how the run was judged."""
+        match slot.tally.last:
+            case NotRun(run=run, outcome=outcome, reason=reason) if run.due_at == self.due_at:
+                return Verdict(ok=False, message=f"{outcome.value}: {reason}")
+            case Closed(run=run, outcome=outcome, final=True) if run.due_at == self.due_at:
+                return Verdict(ok=outcome is Outcome.OK, message=outcome.value)
         return None
 
 

@@ -24,7 +24,7 @@ from supervisor.core.job import Command, Job, Kind, Run
 from supervisor.core.runs import RunId
 from supervisor.engine import containment, linux
 from supervisor.engine.forkserver import PLACEHOLDER
-from supervisor.engine.launch import base_environ, launch
+from supervisor.engine.launch import base_environ, identity, launch
 from supervisor.engine.probe import program_problem
 from supervisor.engine.targets import Wanted
 from supervisor.wire import Message, Wire, pair
@@ -167,7 +167,7 @@ class Engine:
         """Have a Worker run ``tick()``; ``TickEnded`` follows, or its end."""
         run = self._runs.get(order.run_id)
         if run is not None:
-            self._speak(run, {"kind": "tick", "run_id": order.run.run_id})
+            self._speak(run, {"kind": "tick", "run_id": order.run.run_id, "env": identity(order.run)})
 
     def _speak(self, run: Ordered, message: Message) -> None:
         run.channel.put(message)

@@ -1,10 +1,13 @@
 """What a run's process is told at its start: target, environment, folder."""
 
+import os
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 from supervisor.core.actions import Spawn
 from supervisor.core.job import Command, Job, Run
+from supervisor.core.runs import Attempt
 from supervisor.core.status import iso
 from supervisor.engine.child import CHANNEL_FD
 
@@ -24,7 +27,25 @@ def base_environ(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment that every job starts from."""
     base = {name: value for name, value in environ.items() if name not in OURS and not name.startswith("JOBVISOR_")}
     base.setdefault("PYTHONUNBUFFERED", "1")
+    base["PATH"] = _with_own_python(base.get("PATH", os.defpath))
     return base
+
+
+def _with_own_python(path: str) -> str:
+    """Return PATH with the folder of this interpreter first: ``python`` in a command is the application's own."""
+    own = os.path.dirname(sys.executable)
+    return path if path.split(os.pathsep, maxsplit=1)[0] == own else f"{own}{os.pathsep}{path}"
+
+
+def identity(run: Attempt) -> dict[str, str]:
+    """Return the variables that tell a run, or a Worker's tick, which it is."""
+    told = {
+        "JOBVISOR_RUN_ID": str(run.run_id),
+        "JOBVISOR_ATTEMPT": str(run.attempt),
+        "JOBVISOR_TRIGGER": run.trigger.value,
+    }
+    due_at = iso(run.due_at)
+    return told if due_at is None else told | {"JOBVISOR_DUE": due_at}
 
 
 def launch(order: Spawn, folder: str) -> dict[str, Any]:
@@ -32,14 +53,10 @@ def launch(order: Spawn, folder: str) -> dict[str, Any]:
     run, job = order.run, order.job
     own = {
         "JOBVISOR_JOB": job.name,
-        "JOBVISOR_RUN_ID": str(run.run_id),
-        "JOBVISOR_ATTEMPT": str(run.attempt),
-        "JOBVISOR_TRIGGER": run.trigger.value,
         "JOBVISOR_INSTANCE": str(run.slot.instance),
         "JOBVISOR_FD": str(CHANNEL_FD),
+        **identity(run),
     }
-    if run.due_at is not None:
-        own["JOBVISOR_DUE"] = iso(run.due_at) or ""
     timeout = job.supervision.stop_timeout
     return {
         "order": "spawn",

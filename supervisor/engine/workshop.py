@@ -4,6 +4,7 @@ A Worker that has a ``stop`` of its own gets it: the stop signal then only wakes
 first. Without one the signal ends the process at once, in mid-tick, as for any program.
 """
 
+import os
 import select
 import signal
 import socket
@@ -74,7 +75,8 @@ class Workshop:
         match message:
             case {"kind": "stop", "cause": str(cause)}:
                 self._reason = cause
-            case {"kind": "tick", "run_id": int(tick_id)}:
+            case {"kind": "tick", "run_id": int(tick_id), "env": dict(identity)}:
+                os.environ.update(identity)
                 began, cpu = time.monotonic(), time.process_time()
                 worker.tick()
                 took, used = time.monotonic() - began, time.process_time() - cpu

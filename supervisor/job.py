@@ -1,0 +1,88 @@
+"""What a job's own code may ask about its run: ``from supervisor import job``.
+
+Outside Jobvisor every name has a quiet value, so a job runs as plain Python too.
+"""
+
+import os
+import select
+import socket
+import time
+from datetime import datetime
+
+__all__ = ["attempt", "due", "instance", "name", "run_id", "stopping", "trigger", "wait"]
+
+name: str | None
+"""The job's name; None outside Jobvisor."""
+run_id: int | None
+"""The run's number, as ``jobvisor history`` shows it."""
+due: datetime | None
+"""The due time of a scheduled run, in UTC."""
+attempt: int
+"""1 for the first attempt of a due time; retries count up."""
+instance: int
+"""1 to ``instances``."""
+trigger: str | None
+"""Why the run was started: schedule, catch-up, manual, retry, start or restart."""
+stopping: bool
+"""True once a stop was asked: what is left of the job's time is for ending well."""
+
+
+def __getattr__(asked: str) -> object:
+    """Read the environment when asked, as one process may serve several jobs' modules."""
+    match asked:
+        case "name":
+            return os.environ.get("JOBVISOR_JOB")
+        case "run_id":
+            value = os.environ.get("JOBVISOR_RUN_ID")
+            return int(value) if value else None
+        case "due":
+            value = os.environ.get("JOBVISOR_DUE")
+            return datetime.fromisoformat(value) if value else None
+        case "attempt" | "instance":
+            return int(os.environ.get(f"JOBVISOR_{asked.upper()}", "1"))
+        case "trigger":
+            return os.environ.get("JOBVISOR_TRIGGER")
+        case "stopping":
+            return _is_stopping(0)
+    raise AttributeError(f"module 'supervisor.job' has no attribute {asked!r}")
+
+
+def wait(seconds: float) -> bool:
+    """Sleep, and wake early when a stop is asked; return whether one was.
+
+    A job that wants to end well handles its stop signal (SIGTERM, which by default ends it at once) and asks here.
+    """
+    if _channel() is None:
+        time.sleep(seconds)
+        return False
+    return _is_stopping(seconds)
+
+
+def _is_stopping(seconds: float) -> bool:
+    """Look for the supervisor's stop message without taking it, for up to some seconds."""
+    channel = _channel()
+    if channel is None:
+        return False
+    poll = select.poll()
+    poll.register(channel, select.POLLIN)
+    if not poll.poll(seconds * 1000):
+        return False
+    peeked = channel.recv(65_536, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    return not peeked or b'"kind":"stop"' in peeked
+
+
+def _channel() -> socket.socket | None:
+    """Return the job's channel; not inherited by what the job starts from here on."""
+    fd = os.environ.get("JOBVISOR_FD")
+    if not fd:
+        return None
+    if fd not in _channels:
+        try:
+            os.set_inheritable(int(fd), False)
+            _channels[fd] = socket.socket(fileno=os.dup(int(fd)))
+        except OSError:
+            return None
+    return _channels[fd]
+
+
+_channels: dict[str, socket.socket] = {}
