@@ -87,6 +87,8 @@ def _next(slot: Slot, event: Event, now: Now, context: Context) -> Step:  # noqa
             return rows.not_run(slot, Due(due_at), Outcome.MISSED, reason, now, context)
         case ((Waiting() | Idle()), Due(trigger=trigger)) if slot.paused and trigger is not Trigger.MANUAL:
             return rows.not_run(slot, event, Outcome.MISSED, "paused", now, context)
+        case Waiting(), Due() if slot.kind is None:
+            return overlap.queue(slot, event, now, context)
         case Waiting(), Due() if slot.is_worker:
             return rows.not_run(slot, event, Outcome.SKIPPED, "no process", now, context)
         case ((Waiting() | Idle()), Due()):

@@ -18,16 +18,16 @@ def decide(slot: Slot, due: Due, now: Now, context: Context) -> Step:
     if slot.paused and due.trigger is not Trigger.MANUAL:
         return not_run(slot, due, Outcome.MISSED, "paused", now, context)
     if _is_coming_up(slot):
-        return _queue(slot, due, now, context)
+        return queue(slot, due, now, context)
     match slot.job.timing.overlap:
         case Overlap.SKIP:
             return not_run(slot, due, Outcome.SKIPPED, _active(slot), now, context)
         case Overlap.QUEUE:
-            return _queue(slot, due, now, context)
+            return queue(slot, due, now, context)
         case Overlap.ALLOW:
             return _beside(slot, due, now, context)
         case Overlap.REPLACE:
-            slot, kept = _queue(slot, due, now, context)
+            slot, kept = queue(slot, due, now, context)
             if isinstance(slot.state, Stopping):
                 return slot, kept
             slot, orders = stop(slot, Cause.REPLACED, now, context)
@@ -44,7 +44,8 @@ def _is_coming_up(slot: Slot) -> bool:
     return False
 
 
-def _queue(slot: Slot, due: Due, now: Now, context: Context) -> Step:
+def queue(slot: Slot, due: Due, now: Now, context: Context) -> Step:
+    """Let a due time wait; only the latest waits, the one before gets a row that says so."""
     assert slot.table is not None
     displaced = slot.table.queued
     slot = replace(slot, table=replace(slot.table, queued=due))

@@ -361,3 +361,11 @@ def test_an_elapsed_that_nobody_waits_for_changes_nothing() -> None:
     before = world.state("web")
     world.tell("web", Elapsed())
     assert world.state("web") is before
+
+
+def test_a_due_time_before_the_target_is_known_waits_for_it() -> None:
+    job = replace(worker(), timing=replace(worker().timing, run_at_start=True))
+    world = World((job,), workers=frozenset({"clock"}))
+    world.until(world.now.wall)
+    assert [due for _, due, _ in world.starts] == [START.wall]
+    assert isinstance(world.state("clock"), Ticking)
