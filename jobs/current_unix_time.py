@@ -1,4 +1,8 @@
-"""Says the time every so often: the GenServer that re-arms itself, with the supervisor doing the re-arming."""
+"""Says the time every hour, as the GenServer of the Phoenix example does that sends itself ``:tick``.
+
+There ``Process.send_after`` re-arms the timer after each tick. Here the supervisor calls ``tick`` at each due time, so
+the grid does not drift, and a tick that raises ends this process alone, which is then started again.
+"""
 
 import time
 
@@ -6,7 +10,7 @@ from supervisor import Worker
 
 
 class CurrentUnixTime(Worker):
-    """Keeps one process; ``tick`` is called at each due time."""
+    """Keeps one process, and its state, between ticks."""
 
     def tick(self) -> None:
         """Print the current unix timestamp."""

@@ -1,5 +1,9 @@
-"""A small HTTP API on loopback, so that ``poll_api`` has something real to ask: a long-lived command job."""
+"""A small HTTP API on loopback, so that ``poll_api`` has something real to ask: a long-lived command job.
 
+Run as ``python -m jobs.demo_api PORT``; GET /status answers JSON.
+"""
+
+import argparse
 import json
 import sys
 import time
@@ -8,11 +12,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 STARTED = time.monotonic()
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Answers GET /status."""
+class Status(BaseHTTPRequestHandler):
+    """Answers GET /status, and 404 to anything else."""
 
     def do_GET(self) -> None:
-        """Answer with the state of this API, or 404."""
+        """Answer with the state of this API."""
         if self.path != "/status":
             self.send_error(404)
             return
@@ -24,15 +28,27 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def main(port: int) -> None:
-    """Serve on 127.0.0.1 until stopped."""
+def server(port: int) -> ThreadingHTTPServer:
+    """Return the API, listening on 127.0.0.1 and nowhere else; port 0 is any free one.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    return ThreadingHTTPServer(("127.0.0.1", port), Status)
+
+
+def main() -> None:
+    """Serve until ended by a signal."""
+    options = argparse.ArgumentParser(prog="python -m jobs.demo_api", description="A demo API on loopback.")
+    options.add_argument("port", type=int)
+    port = options.parse_args().port
     try:
-        server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        api = server(port)
     except OSError as error:
         sys.exit(f"cannot listen on 127.0.0.1:{port}: {error.strerror}; give the demo another port in jobs.toml")
-    print(f"listening on http://127.0.0.1:{server.server_port}/status")
-    server.serve_forever()
+    print(f"listening on http://127.0.0.1:{api.server_port}/status", flush=True)
+    api.serve_forever()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main()

@@ -30,6 +30,7 @@ def poll(url: str, timeout_seconds: float = 10.0) -> None:
         with urllib.request.urlopen(url, timeout=timeout_seconds) as response:  # noqa: S310  # checked above
             body: bytes = response.read(_LARGEST)
     except urllib.error.HTTPError as error:
+        error.close()
         raise PollError(f"{url} answered {error.code} {error.reason}") from None
     except TimeoutError:
         raise PollError(f"{url} did not answer within {timeout_seconds:g} s") from None
