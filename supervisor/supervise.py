@@ -260,7 +260,8 @@ class Supervisor:
 
     def _arm(self) -> None:
         self._arming = False
-        self._clock.arm(self.board.deadline())
+        if not self._done.is_set():
+            self._clock.arm(self.board.deadline())
 
     # -- what the answers ask for --------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from conftest import descendants, eventually
+from conftest import eventually
 
 JOBVISOR = [sys.executable, "-m", "supervisor"]
 
@@ -30,6 +30,8 @@ class Program:
 
     def run(self, *options: str) -> "subprocess.Popen[str]":
         """Start the supervisor and return when it answers."""
+        if self.supervisor is not None:
+            self.supervisor.wait(20)
         with (self.folder / "run.log").open("a") as log:
             self.supervisor = subprocess.Popen(
                 [*JOBVISOR, "run", *options], cwd=self.folder, stdout=log, stderr=subprocess.STDOUT, text=True
@@ -77,9 +79,7 @@ class Program:
     def part(self, module: str) -> int:
         """Return the pid of a process beside the supervisor: ``engine.forkserver`` or ``logs.process``."""
         name = f"supervisor.{module}".encode()
-        return next(
-            pid for pid in descendants(self.pid) if name in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        )
+        return next(pid for pid in children(self.pid) if name in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"))
 
     def end(self) -> None:
         """End the supervisor, whatever state it is in."""
@@ -101,6 +101,12 @@ def program(folder: Path) -> Iterator[Program]:
         yield made
     finally:
         made.end()
+
+
+def children(pid: int) -> set[int]:
+    """Return the pids of a process's own children."""
+    lists = Path(f"/proc/{pid}/task").glob("*/children")
+    return {int(child) for each in lists for child in each.read_text().split()}
 
 
 def is_alive(pid: int) -> bool:
