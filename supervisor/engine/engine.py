@@ -356,6 +356,9 @@ class Engine:
         elif not self._closing and self._spare:
             self._warn("the fork server died; its jobs are lost and start again")
         self._watch_preload()
+        for run in self._runs.values():
+            if run.overdue is not None:
+                run.overdue.cancel()
         task = self._loop.create_task(self._replace_server())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -364,8 +367,9 @@ class Engine:
         server = self._server
         assert server is not None
         self._kill_server()
-        await asyncio.shield(_ended(self._loop, os.pidfd_open(server.pid)))
-        server.wait()
+        if server.poll() is None:
+            await _ended(self._loop, os.pidfd_open(server.pid))
+            server.wait()
         lost = [run for run in self._runs.values() if run.pid is not None]
         for run in lost:
             await self._bury(run)
@@ -501,8 +505,9 @@ class Engine:
         self._loop.remove_writer(self._wire)
         self._wire.close()
         self._wire = None
-        await _ended(self._loop, os.pidfd_open(self._server.pid))
-        self._server.wait()
+        if self._server.poll() is None:
+            await _ended(self._loop, os.pidfd_open(self._server.pid))
+            self._server.wait()
         self._watch_preload()
         for run in list(self._runs.values()):
             if run.probe is not None and run.probe.patience is not None:
