@@ -1,13 +1,23 @@
-# One door each: run, test, check, bench. Needs Python 3.11 or later and make; nothing else.
+# One door each: run, test, check, bench. Needs make and Python 3.11 or later, and nothing else:
+# the first call makes an environment in .venv, the next ones use it.
+#   make PYTHON=python3.12 test      with another Python
+#   make TESTS=tests/core test       some of the tests
 PYTHON ?= python3
 VENV ?= .venv
+TESTS ?= tests
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# Named after the Python that made the environment: asked for another one, make builds it anew.
+MADE := $(VENV)/.made-by-$(notdir $(PYTHON))
 
-.PHONY: run test check bench clean
-.DEFAULT_GOAL := run
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench clean
 
-run: $(VENV)/.installed  ## supervise the example jobs, with their lines on the terminal
-	$(BIN)/jobvisor run --output
+help:  ## say what there is
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 14
+
+run: $(VENV)/.installed  ## supervise the example jobs, with their lines on the terminal; Ctrl-C ends it
+	@$(BIN)/jobvisor run --output
 
 test: $(VENV)/.installed-dev  ## run the tests
 	$(BIN)/python -m pytest $(TESTS)
@@ -19,21 +29,26 @@ check: $(VENV)/.installed-dev  ## linters, types, floors, then the tests
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest $(TESTS)
 
-bench: $(VENV)/.installed-dev  ## measure against supervisord and a bare fork, as ratios
-	$(BIN)/python benchmarks/run.py
+bench: $(VENV)/.installed  ## measure beside supervisord and a bare fork; about five minutes
+	$(BIN)/python benchmarks
 
-$(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Jobvisor needs Python 3.11 or later; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+clean:  ## remove the environment, and what the example jobs and the benchmarks have left
+	rm -rf $(VENV) .jobvisor data benchmarks/.peers
 
-$(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+$(MADE):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo 'Jobvisor needs Python 3.11 or later, and $(PYTHON) is not: make PYTHON=python3.12 $(MAKECMDGOALS)' >&2; \
+	  exit 1; }
+	@echo 'making $(VENV) with $(PYTHON)'
+	@$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+$(VENV)/.installed: $(MADE) pyproject.toml constraints.txt
+	@echo 'installing Jobvisor into $(VENV)'
+	@$(PIP) -e .
 	@touch $@
 
-clean:
-	rm -rf $(VENV) .jobvisor data
+$(VENV)/.installed-dev: $(MADE) pyproject.toml constraints.txt
+	@echo 'installing Jobvisor and what its tests need into $(VENV)'
+	@$(PIP) -e '.[dev]'
+	@touch $@ $(VENV)/.installed
