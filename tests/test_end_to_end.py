@@ -205,6 +205,9 @@ def test_a_killed_fork_server_is_replaced_and_its_jobs_with_it_uncharged(app: Pr
     assert new["last"]["outcome"] == "lost"
     app.eventually_job("other", state="running")
     assert not is_alive(old)
+    again = app.job("other")["pid"]
+    os.kill(app.part("engine.forkserver"), signal.SIGKILL)
+    eventually(lambda: (job := app.job("other"))["state"] == "running" and job["pid"] != again)
 
 
 def test_a_killed_log_process_is_replaced_and_no_job_notices(app: Program) -> None:

@@ -279,8 +279,9 @@ class Engine:
         self._wire = Wire(ours)
         self._loop.add_reader(self._wire, self._listen, self._wire)
         self._tell({"path": self._path, "preload": self._preload, "nofile": self._job_nofile})
-        for run in list(self._runs.values()):
-            self._tell(run.message, run.fds)
+        for run in self._runs.values():
+            if run.pid is None:
+                self._tell(run.message, run.fds)
 
     def _listen(self, wire: Wire) -> None:
         try:
@@ -361,7 +362,19 @@ class Engine:
                 run.overdue.cancel()
         task = self._loop.create_task(self._replace_server())
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._replaced)
+
+    def _replaced(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._warn(f"the fork server cannot be replaced: {type(error).__name__}: {error}; trying again")
+            self._loop.call_later(LONGEST_SPARE, self._try_again)
+
+    def _try_again(self) -> None:
+        if self._wire is None and not self._closing:
+            task = self._loop.create_task(self._replace_server())
+            self._tasks.add(task)
+            task.add_done_callback(self._replaced)
 
     async def _replace_server(self) -> None:
         server = self._server
