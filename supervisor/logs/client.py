@@ -1,37 +1,80 @@
-"""The supervisor's side of the log process: makes pipes for runs, keeps each read end, starts a new one if it dies."""
+"""The supervisor's side of the log process: makes the pipes of a run, hands over their read ends, hears how they fare.
+
+A copy of each read end stays here until its end has been reached, so a log process that dies loses no pipe: the next
+one is given them all, and no job gets SIGPIPE. Nothing here waits for the log process or for a disk.
+"""
 
 import asyncio
+import itertools
 import os
 import signal
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from itertools import count
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from supervisor.core.job import Job, LogFiles, LogMode
-from supervisor.core.runs import Attempt, RunId
+from supervisor.core.runs import Attempt, RunId, SlotId
+from supervisor.logs.names import file_name
 from supervisor.wire import Message, Wire, pair
 
-TAIL_WITHIN = 2.0
-"""Seconds to wait for the last lines of a run whose pipe has not ended."""
-SPARE = 0.05
-LONGEST_SPARE = 5.0
-STEADY_AFTER = 10.0
+SPARE = timedelta(milliseconds=50)
+"""Before the second replacement in a row of a log process that died; doubled up to LONGEST_SPARE."""
+LONGEST_SPARE = timedelta(seconds=5)
+STEADY_AFTER = timedelta(seconds=10)
+"""A log process that lived this long died of something else than the last one."""
+GRACE = timedelta(seconds=10)
+"""After ``stop_timeout``, counted from the supervisor's death: then whoever holds a pipe has escaped from its job."""
+END_WITHIN = timedelta(milliseconds=500)
+"""How long ``tail`` waits for the end of a run's output: something that the run has left behind may hold the pipe."""
+ANSWER_WITHIN = timedelta(seconds=2)
+CLOSE_WITHIN = timedelta(seconds=5)
+
+COLOURS = (36, 33, 32, 35, 34, 31, 96, 93, 92, 95, 94, 91)
+"""SGR foregrounds, those that are easy to tell apart first."""
 
 
 @dataclass(slots=True)
-class Opened:
-    """The read ends of a run, until the log process has read them to their ends."""
+class OpenRun:
+    """A run of which at least one pipe has not ended."""
 
-    message: Message
-    fds: dict[str, int]
+    settings: Message
+    pipes: dict[int, tuple[str, int]]
+    """By number: the path of the file and our copy of the read end."""
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def order(self) -> Message:
+        """What the log process is told, beside the read ends in the order of ``pipes``."""
+        return {**self.settings, "pipes": [(number, path) for number, (path, _) in self.pipes.items()]}
+
+    @property
+    def read_ends(self) -> list[int]:
+        """Our copies of the read ends."""
+        return [fd for _, fd in self.pipes.values()]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A file that does not take lines, or cannot be rotated."""
+
+    label: str
+    error: str
+    lines: int
+    since: datetime
+
+    def __str__(self) -> str:
+        """Return a line for status."""
+        what = f"{self.lines} lines of {self.label} dropped" if self.lines else self.label
+        return f"log: {what}: {self.error} since {_brief(self.since)}"
 
 
 class LogProcess:
-    """Never blocks the loop: a log process that is slow or stopped holds up the jobs that write, and nobody else."""
+    """The log process, replaced whenever it dies."""
 
     def __init__(
         self,
@@ -43,251 +86,304 @@ class LogProcess:
         environ: Mapping[str, str],
     ) -> None:
         self._loop = loop
-        self._log_dir = log_dir
+        self._log_dir = log_dir.absolute()
         self._console = console
         self._warn = warn
         self._environ = environ
+        self._runs: dict[RunId, OpenRun] = {}
+        self._numbers = itertools.count(1)
+        self._asks = itertools.count(1)
+        self._tails: dict[int, asyncio.Future[list[str]]] = {}
+        self._troubles: dict[str, Trouble] = {}
+        self._deaths: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
+        self._pidfd = -1
         self._wire: Wire | None = None
-        self._opened: dict[RunId, Opened] = {}
-        self._asks = count()
-        self._answers: dict[int, asyncio.Future[list[str]]] = {}
-        self._trouble: dict[str, str] = {}
         self._started_at = 0.0
-        self._spare = SPARE
-        self._closing = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._spare = timedelta(0)
+        self._respawn: asyncio.TimerHandle | None = None
+        self._closed: asyncio.Event | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The log process's pid, for information; None while there is none."""
+        return self._process.pid if self._process is not None else None
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What status says of files that cannot be written."""
-        return tuple(self._trouble.values())
-
-    async def start(self) -> None:
-        """Exec the log process."""
-        self._start()
-
-    def _start(self) -> None:
-        ours, theirs = pair()
-        colour = self._console and os.isatty(1) and not self._environ.get("NO_COLOR")
-        mode = ["colour" if colour else "console"] if self._console else []
-        self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
-            [sys.executable, "-m", "supervisor.logs.process", str(theirs.fileno()), *mode],
-            cwd=Path(__file__).parents[2],
-            pass_fds=(theirs.fileno(),),
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        theirs.close()
-        self._started_at = self._loop.time()
-        self._wire = Wire(ours)
-        self._loop.add_reader(self._wire, self._listen, self._wire)
-        for opened in self._opened.values():
-            self._tell(self._reopened(opened), tuple(opened.fds.values()))
-
-    @staticmethod
-    def _reopened(opened: Opened) -> Message:
-        """Return the message for a new log process: only the streams that have not ended."""
-        paths = dict(zip(opened.message["streams"], opened.message["paths"], strict=True))
-        streams = list(opened.fds)
-        return opened.message | {"streams": streams, "paths": [paths[stream] for stream in streams]}
+        """What status says of output that is lost, a line each."""
+        deaths = len(self._deaths)
+        died = [f"log: the log process had to be replaced {deaths} times, last {self._deaths[-1]}"] if deaths else []
+        return (*map(str, self._troubles.values()), *died)
 
     # -- orders --------------------------------------------------------------------------------------------------------
 
+    async def start(self) -> None:
+        """Exec the log process. Runs can be opened at once; where it cannot be started it is tried again."""
+        self._start_process()
+
     def open(self, run: Attempt, job: Job) -> tuple[int, int]:
-        """Return the write ends for a run's stdout and stderr, which the caller closes.
+        """Return the stdout and stderr for a run's process; the caller closes them.
 
         Raises:
-            OSError: no descriptors are left; nothing is kept open.
+            OSError: there are no descriptors left, or ours are closed; nothing has been opened.
         """
+        with ExitStack() as undo:
+            stdout, stderr = self._ends(run, job, undo)
+            undo.pop_all()
+        return stdout, stderr
+
+    def _ends(self, run: Attempt, job: Job, undo: ExitStack) -> list[int]:
         match job.log:
             case LogMode.NULL:
-                null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-                return _twin(null)
+                return [_kept(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), undo) for _ in range(2)]
             case LogMode.INHERIT:
-                return _pair_or_none(lambda: os.dup(1), lambda: os.dup(2))
+                return [_kept(os.dup(fd), undo) for fd in (1, 2)]
             case LogFiles() as files:
-                return self._open_files(run, job, files)
+                return self._open_pipes(run, job, files, undo)
 
-    def _open_files(self, run: Attempt, job: Job, files: LogFiles) -> tuple[int, int]:
-        label = job.name if job.instances == 1 else f"{job.name}:{run.slot.instance}"
-        out_read, out_write = os.pipe2(os.O_CLOEXEC)
+    def _open_pipes(self, run: Attempt, job: Job, files: LogFiles, undo: ExitStack) -> list[int]:
+        label = label_of(job, run.slot)
+        pipes: dict[int, tuple[str, int]] = {}
+        ends: list[int] = []
+        for name in [file_name(label)] if files.merge_stderr else [file_name(label), file_name(label, "err")]:
+            read_end, write_end = os.pipe2(os.O_CLOEXEC)
+            pipes[next(self._numbers)] = (str(self._log_dir / name), _kept(read_end, undo))
+            ends.append(_kept(write_end, undo))
+            os.set_blocking(read_end, False)
         if files.merge_stderr:
-            try:
-                ends = _twin(out_write)
-            except OSError:
-                os.close(out_read)
-                raise
-            read_ends = {"out": out_read}
-        else:
-            try:
-                err_read, err_write = os.pipe2(os.O_CLOEXEC)
-            except OSError:
-                os.close(out_read)
-                os.close(out_write)
-                raise
-            ends = (out_write, err_write)
-            read_ends = {"out": out_read, "err": err_read}
-        suffixes = {"out": ".log", "err": ".err.log"}
-        message = {
+            ends.append(_kept(os.dup(ends[0]), undo))
+        opened = OpenRun(self._settings(run, job, files, label), pipes)
+        self._tell(opened.order, opened.read_ends)
+        self._runs[run.run_id] = opened
+        return ends
+
+    def _settings(self, run: Attempt, job: Job, files: LogFiles, label: str) -> Message:
+        stop_timeout = job.supervision.stop_timeout
+        return {
             "order": "open",
             "run_id": run.run_id,
+            "slot": f"{run.slot.job}:{run.slot.instance}:{run.slot.lane}",
             "label": label,
-            "streams": list(read_ends),
-            "paths": [str(self._log_dir / f"{label}{suffixes[stream]}") for stream in read_ends],
             "max_size": files.max_size,
             "keep": files.keep,
             "timestamps": files.timestamps,
+            "colour": COLOURS[zlib.crc32(label.encode()) % len(COLOURS)],
+            "grace": None if stop_timeout is None else (stop_timeout + GRACE).total_seconds(),
         }
-        self._opened[run.run_id] = Opened(message, read_ends)
-        self._tell(dict(message), tuple(read_ends.values()))
-        return ends
 
     async def tail(self, run_id: RunId) -> list[str]:
-        """Return the last lines of a run, once its output has ended, or what there is after two seconds."""
-        answer = self._ask(run_id, now=False)
-        try:
-            return await asyncio.wait_for(asyncio.shield(answer), TAIL_WITHIN)
-        except TimeoutError:
-            pass
-        answer = self._ask(run_id, now=True)
-        try:
-            return await asyncio.wait_for(answer, TAIL_WITHIN)
-        except TimeoutError:
-            return []
+        """Return the last lines of a run, at most 50, those of its end where it has ended.
 
-    def _ask(self, run_id: RunId, *, now: bool) -> "asyncio.Future[list[str]]":
+        None are known any more where the log process has been replaced since, or where a later run of the same slot
+        has ended; and none are returned where the log process does not answer.
+        """
+        opened = self._runs.get(run_id)
+        if opened is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(END_WITHIN.total_seconds()):
+                    await opened.ended.wait()
+        if self._wire is None:
+            return []
         ask = next(self._asks)
         answer: asyncio.Future[list[str]] = self._loop.create_future()
-        self._answers[ask] = answer
-        self._tell({"order": "tail", "run_id": run_id, "ask": ask, "now": now})
-        return answer
+        self._tails[ask] = answer
+        self._tell({"order": "tail", "ask": ask, "run_id": run_id})
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN.total_seconds()):
+                return await answer
+        except TimeoutError:
+            return []
+        finally:
+            self._tails.pop(ask, None)
+
+    def forget(self, run_id: RunId) -> None:
+        """Have the last lines of an ended run dropped; they are anyway when a later run of its slot ends."""
+        self._tell({"order": "forget", "run_id": run_id})
 
     def reopen(self) -> None:
-        """Have every file opened anew, for a rotation from outside."""
+        """Have every file that somebody has moved away opened anew."""
         self._tell({"order": "reopen"})
 
-    def _tell(self, message: Message, fds: tuple[int, ...] = ()) -> None:
+    async def close(self) -> None:
+        """Have the pipes drained and wait for the end of the log process, but not for a disk that does not write.
+
+        Every job has ended by now: a pipe that is still open when it has been emptied is held by a process that
+        escaped from its job, and is given up.
+        """
+        self._closed = asyncio.Event()
+        if self._respawn is not None:
+            self._respawn.cancel()
+            if self._runs:
+                self._start_process()
+        self._tell({"order": "finish"})
+        if self._process is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_WITHIN.total_seconds()):
+                    await self._closed.wait()
+        self._drop_wire()
+        if self._pidfd >= 0:
+            self._loop.remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = -1
+        for run in self._runs.values():
+            for fd in run.read_ends:
+                os.close(fd)
+        self._runs.clear()
+
+    def _tell(self, message: Message, fds: list[int] | None = None) -> None:
+        """Tell the log process; where there is none, the next one is told what matters by ``_start_process``."""
         if self._wire is None:
             return
         if not self._wire.has_waiting:
             self._loop.call_soon(self._flush, self._wire)
-        self._wire.put(message, fds)
+        self._wire.put(message, fds or ())
 
     def _flush(self, wire: Wire) -> None:
+        """Send what waits; the end of a process that is gone is told by its pidfd."""
         if wire.fileno() < 0:
             return
         with suppress(ConnectionError):
             wire.flush()
-        if wire.has_waiting:
-            self._loop.add_writer(wire, self._flush, wire)
-        else:
-            self._loop.remove_writer(wire)
+            if wire.has_waiting:
+                self._loop.add_writer(wire, self._flush, wire)
+                return
+        self._loop.remove_writer(wire)
 
     # -- facts ---------------------------------------------------------------------------------------------------------
 
     def _listen(self, wire: Wire) -> None:
         try:
             while received := wire.receive():
-                for message, _ in received:
-                    self._note(message)
+                for fact, _ in received:
+                    self._note(fact)
         except EOFError:
-            self._died()
+            self._loop.remove_reader(wire)
 
-    def _note(self, message: Message) -> None:
-        match message:
-            case {"fact": "ended", "run_id": int(run_id), "stream": str(stream)}:
-                opened = self._opened.get(run_id)
-                if opened is not None and stream in opened.fds:
-                    os.close(opened.fds.pop(stream))
-                    if not opened.fds:
-                        del self._opened[run_id]
-            case {"fact": "tail", "ask": int(ask), "lines": list(lines)}:
-                answer = self._answers.pop(ask, None)
-                if answer is not None and not answer.done():
-                    answer.set_result(lines)
-            case {"fact": "trouble", "path": str(path), "dropped": int(dropped), "why": why}:
-                self._note_trouble(path, dropped, why)
+    def _note(self, fact: Message) -> None:
+        match fact:
+            case {"fact": "ended", "run_id": run_id, "pipe": number} if run_id in self._runs:
+                self._pipe_ended(run_id, number)
+            case {"fact": "tail", "ask": ask, "lines": lines} if ask in self._tails:
+                if not self._tails[ask].done():
+                    self._tails[ask].set_result(lines)
+            case {"fact": "trouble", "path": path, "label": label, "error": str(error)}:
+                since = datetime.fromtimestamp(fact["since"], UTC)
+                before = self._troubles.get(path)
+                trouble = self._troubles[path] = Trouble(label, error, fact["lines"], since)
+                if before is None or before.error != error:
+                    self._warn(str(trouble))
+            case {"fact": "trouble", "path": path, "error": None} if path in self._troubles:
+                self._warn(f"{self._troubles.pop(path)}: over")
 
-    def _note_trouble(self, path: str, dropped: int, why: str | None) -> None:
-        before = self._trouble.get(path)
-        text = f"log: {path}: {dropped} lines lost" + (f": {why}" if why else "; it is written again")
-        self._trouble[path] = text
-        if before is None or (why is None) != before.endswith("again"):
-            self._warn(text)
+    def _pipe_ended(self, run_id: RunId, number: int) -> None:
+        run = self._runs[run_id]
+        _, fd = run.pipes.pop(number)
+        os.close(fd)
+        if not run.pipes:
+            del self._runs[run_id]
+            run.ended.set()
 
-    def _died(self) -> None:
-        assert self._wire is not None
+    # -- the process ---------------------------------------------------------------------------------------------------
+
+    def _start_process(self) -> None:
+        """Exec a log process and give it every pipe that has not ended."""
+        self._respawn = None
+        self._started_at = self._loop.time()
+        try:
+            self._exec()
+        except OSError as error:
+            self._warn(f"log: cannot start the log process: {error.strerror or error}; the output of jobs waits")
+            self._start_again()
+            return
+        if self._console:
+            self._tell({"order": "console", "colour": "NO_COLOR" not in self._environ})
+        for run in self._runs.values():
+            self._tell(run.order, run.read_ends)
+
+    def _exec(self) -> None:
+        folder = Path(__file__).parents[2]
+        # The package's folder is put first on sys.path by -m only where the interpreter does not find it itself: in
+        # site-packages, old back-ports of standard modules would be found before these.
+        is_installed = folder.name in {"site-packages", "dist-packages"}
+        ours, theirs = pair()
+        with ExitStack() as undo:
+            undo.callback(ours.close)
+            with theirs:
+                process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
+                    [
+                        sys.executable,
+                        *(["-P"] if is_installed else []),
+                        "-m",
+                        "supervisor.logs.process",
+                        str(theirs.fileno()),
+                    ],
+                    env=self._environ,
+                    cwd=None if is_installed else folder,
+                    pass_fds=(theirs.fileno(),),
+                    stdin=subprocess.DEVNULL,
+                    stdout=None if self._console else subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+            undo.callback(process.wait)
+            undo.callback(process.kill)
+            self._pidfd = os.pidfd_open(process.pid)
+            undo.pop_all()
+        self._process = process
+        self._loop.add_reader(self._pidfd, self._died, process)
+        self._wire = Wire(ours)
+        self._loop.add_reader(self._wire, self._listen, self._wire)
+
+    def _died(self, process: subprocess.Popen[bytes]) -> None:
+        """Reap a log process; unless it was asked to finish, start another."""
+        if self._wire is not None:
+            self._listen(self._wire)
+        self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        self._pidfd = -1
+        status = process.wait()
+        self._process = None
+        self._drop_wire()
+        if self._closed is not None:
+            self._closed.set()
+            return
+        how = signal.Signals(-status).name if status < 0 else f"exit {status}"
+        self._deaths.append(f"{_brief(datetime.now(UTC))} ({how})")
+        self._warn(f"log: the log process ended ({how}); another one takes over its {len(self._runs)} runs")
+        self._start_again()
+
+    def _drop_wire(self) -> None:
+        if self._wire is None:
+            return
         self._loop.remove_reader(self._wire)
         self._loop.remove_writer(self._wire)
         self._wire.close()
         self._wire = None
-        for answer in self._answers.values():
+        self._troubles.clear()
+        for answer in self._tails.values():
             if not answer.done():
                 answer.set_result([])
-        self._answers.clear()
-        if not self._closing:
-            self._warn("the log process died; another one takes over its pipes")
-            task = self._loop.create_task(self._replace())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
 
-    async def _replace(self) -> None:
-        assert self._process is not None
-        with suppress(ProcessLookupError):
-            self._process.send_signal(signal.SIGKILL)
-        await _ended(self._loop, self._process)
-        steady = self._loop.time() - self._started_at > STEADY_AFTER
-        if not steady:
-            await asyncio.sleep(self._spare)
-        self._spare = SPARE if steady else min(self._spare * 2, LONGEST_SPARE)
-        if not self._closing:
-            self._start()
-
-    async def close(self) -> None:
-        """End the log process once it has read every pipe to its end."""
-        self._closing = True
-        if self._wire is not None:
-            self._flush(self._wire)
-            self._loop.remove_reader(self._wire)
-            self._loop.remove_writer(self._wire)
-            self._wire.close()
-            self._wire = None
-        for opened in self._opened.values():
-            for fd in opened.fds.values():
-                os.close(fd)
-        self._opened.clear()
-        if self._process is not None:
-            await _ended(self._loop, self._process)
+    def _start_again(self) -> None:
+        """Start the next log process: at once after a steady one, later after each that was not."""
+        if self._closed is not None:
+            return
+        if self._loop.time() - self._started_at > STEADY_AFTER.total_seconds():
+            self._spare = timedelta(0)
+        self._respawn = self._loop.call_later(self._spare.total_seconds(), self._start_process)
+        self._spare = min(max(self._spare * 2, SPARE), LONGEST_SPARE)
 
 
-def _twin(fd: int) -> tuple[int, int]:
-    try:
-        return fd, os.dup(fd)
-    except OSError:
-        os.close(fd)
-        raise
+def label_of(job: Job, slot: SlotId) -> str:
+    """Return what people call a slot: the job's name, and the instance where there are several."""
+    return job.name if job.instances == 1 else f"{job.name}:{slot.instance}"
 
 
-def _pair_or_none(first: Callable[[], int], second: Callable[[], int]) -> tuple[int, int]:
-    one = first()
-    try:
-        return one, second()
-    except OSError:
-        os.close(one)
-        raise
+def _kept(fd: int, undo: ExitStack) -> int:
+    """Return the descriptor, which is closed where a later one cannot be had."""
+    undo.callback(os.close, fd)
+    return fd
 
 
-async def _ended(loop: asyncio.AbstractEventLoop, process: "subprocess.Popen[bytes]") -> None:
-    """Return when a process has ended, and reap it."""
-    if process.poll() is not None:
-        return
-    over: asyncio.Future[None] = loop.create_future()
-    pidfd = os.pidfd_open(process.pid)
-    loop.add_reader(pidfd, lambda: None if over.done() else over.set_result(None))
-    try:
-        await over
-    finally:
-        loop.remove_reader(pidfd)
-        os.close(pidfd)
-    process.wait()
+def _brief(at: datetime) -> str:
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}"

@@ -1,49 +1,104 @@
-"""The jobs' lines on a terminal, each behind its job's name in the job's colour, as foreman shows them."""
+"""The jobs' lines on the terminal of ``run``: prefixed and coloured, never waited for.
+
+A terminal that blocks (Ctrl-S) loses lines, and says afterwards how many; the files have them all. It is opened anew
+with O_NONBLOCK, so the description that the shell and the supervisor share stays as it is.
+"""
 
 import os
-from zlib import crc32
+import socket
+import stat
+from collections.abc import Callable
 
-_COLOURS = (36, 33, 32, 35, 34, 31, 96, 93, 92, 95, 94, 91)
+from supervisor.logs.pipe import Pipe
 
 
 class Console:
-    """Writes whole lines to stdout without ever waiting: what a blocked terminal does not take is lost there alone."""
+    """Stdout, taken line by line from any number of pipes."""
 
-    def __init__(self, *, colour: bool) -> None:
-        self._colour = colour
+    def __init__(self, fd: int, *, colour: bool) -> None:
+        self.fd, self._write = _writer(fd)
+        """What to wait on when ``is_blocked``."""
+        self._is_gone = False
+        self._can_wait = not stat.S_ISREG(os.fstat(fd).st_mode)
+        self._in_colour = colour and os.isatty(fd)
         self._width = 0
-        self._owed = b""
-        self.lost = 0
-        """Lines that the terminal did not take."""
-        try:
-            self._fd = os.open(
-                "/proc/self/fd/1", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | os.O_APPEND
-            )
-        except OSError:
-            self._fd = os.dup(1)
-            os.set_blocking(self._fd, False)
+        self._pending = b""
+        self._lost = 0
 
-    def prefix(self, label: str) -> bytes:
-        """Return what stands before a job's lines; the column is as wide as the longest name so far."""
+    @property
+    def is_blocked(self) -> bool:
+        """True while the rest of a line waits until it can be written."""
+        return bool(self._pending) and self._can_wait
+
+    def widen(self, label: str) -> None:
+        """Make room for a label before the bar; all labels stand in one column."""
         self._width = max(self._width, len(label))
-        text = f"{label:<{self._width}} | "
-        if self._colour:
-            text = f"\x1b[{_COLOURS[crc32(label.encode()) % len(_COLOURS)]}m{text}\x1b[0m"
-        return text.encode()
 
-    def write(self, lines: bytes) -> None:
-        """Write whole lines; the rest of a line that was taken in part goes first, so that lines never mix."""
-        data = self._owed + lines
-        self._owed = b""
-        try:
-            written = os.write(self._fd, data)
-        except BlockingIOError:
-            written = 0
-        except OSError:
-            self.lost += lines.count(b"\n")
+    def show(self, pipe: Pipe, text: bytes) -> None:
+        """Print the lines that the text completes."""
+        whole, newline, pipe.rest = (pipe.rest + text).rpartition(b"\n")
+        if newline:
+            prefix = self._prefix(pipe)
+            self._print(prefix + whole.replace(b"\n", b"\n" + prefix) + b"\n")
+
+    def end(self, pipe: Pipe) -> None:
+        """Print what a pipe's end has left without a newline."""
+        if pipe.rest:
+            self.show(pipe, b"\n")
+
+    def go_on(self) -> None:
+        """Write the rest of the line that was cut when the console got full."""
+        self._pending = self._pending[self._put(self._pending) :]
+
+    def _prefix(self, pipe: Pipe) -> bytes:
+        name = f"{pipe.file.label:<{self._width}} | "
+        return (f"\033[{pipe.colour}m{name}\033[0m" if self._in_colour and pipe.colour else name).encode()
+
+    def _print(self, lines: bytes) -> None:
+        if self._pending:
+            self.go_on()
+        if not self._pending and self._lost:
+            note = b"[jobvisor] %d lines did not fit here; the log files have them\n" % self._lost
+            written = self._put(note)
+            if written:
+                self._lost = 0
+                self._pending = note[written:]
+        if self._pending or self._lost:
+            self._lost += lines.count(b"\n")
             return
-        rest = data[written:]
-        if rest and (written == 0 or data[written - 1 : written] != b"\n"):
-            cut = rest.find(b"\n") + 1
-            self._owed, rest = rest[:cut], rest[cut:]
-        self.lost += rest.count(b"\n")
+        written = self._put(lines)
+        if written < len(lines):
+            is_within = written and lines[written - 1] != ord("\n")
+            end = lines.index(b"\n", written) + 1 if is_within else written
+            self._pending = lines[written:end]
+            self._lost = lines.count(b"\n", end)
+
+    def _put(self, data: bytes) -> int:
+        """Return how many bytes the console took; one that is gone takes all, and nobody sees them."""
+        if self._is_gone:
+            return len(data)
+        try:
+            return self._write(data)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            self._is_gone = True
+            return len(data)
+
+
+def _writer(fd: int) -> tuple[int, Callable[[bytes], int]]:
+    """Return a descriptor of our own and what writes to it without ever waiting."""
+    own = os.dup(fd)
+    mode = os.fstat(own).st_mode
+    if stat.S_ISSOCK(mode):
+        peer = socket.socket(fileno=os.dup(fd))
+        return own, lambda data: peer.send(data, socket.MSG_DONTWAIT)
+    if stat.S_ISFIFO(mode) or os.isatty(own):
+        try:
+            anew = os.open(f"/proc/self/fd/{own}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        except OSError:  # a terminal of another user (su): there is no way but the shared description
+            os.set_blocking(own, False)
+            return own, lambda data: os.write(own, data)
+        os.close(own)
+        return anew, lambda data: os.write(anew, data)
+    return own, lambda data: os.write(own, data)

@@ -1,205 +1,278 @@
-"""The log process: owns every job's output pipe and the files behind them. One thread, no asyncio, no polling.
+"""The log process: owns the read end of every job's output, its files and their rotation. One thread, no asyncio.
 
-It ends after its supervisor, once every pipe has been read to its end, so that no line is lost with the supervisor
-either. PR_SET_PDEATHSIG is SIGCONT: even a stopped log process wakes up and sees that end. A pipe that an escaped
-process keeps open holds it up for a minute of silence at most.
+It is exec'd by the supervisor, has a session of its own, and ignores INT, TERM, HUP and QUIT: it ends when its socket
+does, after every pipe has been drained to its end. PR_SET_PDEATHSIG is SIGCONT, so that even a stopped log process
+wakes up and sees that end. A pipe that is still open when the fork server must long have ended the whole job
+(``stop_timeout`` and a margin after the supervisor's death) is held by a process that has escaped; it is given up as
+soon as it is empty. A job with ``stop_timeout = "none"`` has no such bound.
+
+Each pipe in turn has a slice read, and a slice is written before the next is read: a job that floods delays a quiet
+one by a slice, and what is lost when this process is killed is at most the slice in hand.
+
+It stays small: dataclasses, pathlib, asyncio and loguru would each be a tenth of its memory or more.
 """
 
 import ctypes
+import fcntl
+import gc
 import os
+import resource
 import select
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
+from contextlib import suppress
 
 from supervisor.logs.console import Console
-from supervisor.logs.files import LogFile
-from supervisor.logs.stream import Lines, Tail, stamp, stamped
+from supervisor.logs.file import File
+from supervisor.logs.pipe import SLICE, Pipe, Run
 from supervisor.wire import Message, Wire
 
-SLICE = 256 * 1024
-"""Bytes read of one pipe before the next has its turn."""
-MOST_TAILS = 1000
-LINGER = 60.0
-"""Seconds of silence after which a log process without a supervisor gives up pipes that nobody closes."""
+REPORT_EVERY = 1.0
+"""Seconds between two reports of the lines that one sick disk has cost so far."""
+WIDE = 256 * 1024
+"""Bytes of a pipe that was found full once: fewer turns for a job that floods."""
 
 _PR_SET_PDEATHSIG = 1
 
 
-@dataclass(slots=True)
-class Pipe:
-    """One read end, and where its lines go."""
+class LogServer:
+    """The loop of the log process. It sleeps until a pipe or the supervisor has something."""
 
-    fd: int
-    run_id: int
-    stream: str
-    file: LogFile
-    timestamps: bool
-    label: str
-    tail: Tail
-    lines: Lines = field(default_factory=Lines)
-
-
-class LogProcess:
-    """The loop of the log process."""
-
-    def __init__(self, wire: Wire, console: Console | None) -> None:
+    def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self._console = console
         self._epoll = select.epoll()
         self._epoll.register(wire, select.EPOLLIN)
+        self._console: Console | None = None
         self._pipes: dict[int, Pipe] = {}
-        self._files: dict[str, LogFile] = {}
-        self._tails: dict[int, Tail] = {}
-        self._asked: dict[int, list[int]] = {}
-        self._told: dict[str, tuple[int, str | None]] = {}
+        """By descriptor."""
+        self._runs: dict[int, Run] = {}
+        self._last_ended: dict[str, int] = {}
+        """The run of each slot that ended last; its last lines are kept until the next one has ended."""
+        self._files: dict[str, File] = {}
+        self._reports: dict[str, File] = {}
+        """Files of whose trouble the supervisor has not heard the newest."""
+        self._report_at = 0.0
         self._is_orphan = False
+        self._is_finishing = False
+        self._is_wire_blocked = False
+        self._is_console_blocked = False
 
     def serve(self) -> None:
-        """Return when the supervisor is gone and every pipe has been read to its end."""
-        while self._pipes or not self._is_orphan:
-            ready = self._epoll.poll(LINGER if self._is_orphan else None)
-            if not ready and self._is_orphan:
-                break
-            for fd, _ in ready:
-                if not self._is_orphan and fd == self._wire.fileno():
+        """Return when the supervisor is gone or wants no more, and every pipe has ended."""
+        while self._pipes or not self._is_ending:
+            for fd, _ in self._epoll.poll(self._patience()):
+                pipe = self._pipes.get(fd)
+                if pipe is not None:
+                    self._drain(pipe)
+                elif fd == self._wire.fileno():
                     self._converse()
-            for fd, _ in ready:
-                if fd in self._pipes:
-                    self._drain(self._pipes[fd])
-            self._report_trouble()
+                elif self._console is not None and fd == self._console.fd:
+                    self._console.go_on()
+            if self._is_ending:
+                self._give_up_overdue()
+            self._report()
             self._flush()
-        for pipe in list(self._pipes.values()):
+            self._watch_console()
+
+    def _patience(self) -> float | None:
+        waits = [pipe.end_by for pipe in self._pipes.values() if pipe.end_by is not None] if self._is_ending else []
+        if self._reports and not self._is_orphan:
+            waits.append(self._report_at)
+        return max(0.0, min(waits) - time.monotonic()) if waits else None
+
+    # -- pipes ---------------------------------------------------------------------------------------------------------
+
+    def _drain(self, pipe: Pipe) -> bool:
+        """Take one slice out of a pipe; False where it is empty and may yet be written to."""
+        try:
+            chunk = os.read(pipe.fd, SLICE)
+        except BlockingIOError:
+            return False
+        if not chunk:
             self._end(pipe)
+            return True
+        if len(chunk) == SLICE and not pipe.is_wide:
+            pipe.is_wide = True
+            with suppress(OSError):  # over the user's limit of pipe pages: it stays as it is
+                fcntl.fcntl(pipe.fd, fcntl.F_SETPIPE_SZ, WIDE)
+        text = pipe.split(chunk)
+        pipe.file.write(pipe.number, text)
+        pipe.run.tail.add(pipe.number, text)
+        if self._console is not None:
+            self._console.show(pipe, text)
+        return True
+
+    def _end(self, pipe: Pipe) -> None:
+        """Let go of a pipe whose last writer has closed it."""
+        del self._pipes[pipe.fd]
+        os.close(pipe.fd)
+        if self._console is not None:
+            self._console.end(pipe)
+        pipe.file.end(pipe.number)
+        pipe.file.pipes -= 1
+        if not pipe.file.pipes:
+            pipe.file.close()
+            if not pipe.file.error:
+                del self._files[pipe.file.path]
+        run = pipe.run
+        run.pipes -= 1
+        if not run.pipes:
+            self._forget(self._last_ended.pop(run.slot, None))
+            self._last_ended[run.slot] = run.run_id
+            run.tail.trim()
+        self._tell({"fact": "ended", "run_id": run.run_id, "pipe": pipe.number})
+
+    def _forget(self, run_id: int | None) -> None:
+        run = self._runs.get(run_id) if run_id is not None else None
+        if run is not None and not run.pipes:
+            del self._runs[run.run_id]
+
+    @property
+    def _is_ending(self) -> bool:
+        return self._is_orphan or self._is_finishing
+
+    def _give_up_overdue(self) -> None:
+        now = time.monotonic()
+        for pipe in list(self._pipes.values()):
+            if pipe.end_by is not None and pipe.end_by <= now and not self._drain(pipe):
+                self._end(pipe)
+
+    def _set_bounds(self) -> None:
+        now = time.monotonic()
+        for pipe in self._pipes.values():
+            if self._is_finishing:
+                pipe.end_by = now
+            elif pipe.grace is not None:
+                pipe.end_by = now + pipe.grace
 
     # -- the supervisor ------------------------------------------------------------------------------------------------
 
     def _converse(self) -> None:
         try:
-            while received := self._wire.receive():
-                for message, fds in received:
-                    self._obey(message, fds)
+            self._take_orders()
         except EOFError:
+            with suppress(EOFError):  # a reset is told before the orders that are still unread
+                self._take_orders()
             self._orphaned()
 
-    def _orphaned(self) -> None:
-        if not self._is_orphan:
-            self._is_orphan = True
-            self._epoll.unregister(self._wire)
+    def _take_orders(self) -> None:
+        while received := self._wire.receive():
+            for order, fds in received:
+                self._obey(order, fds)
 
-    def _flush(self) -> None:
-        if self._is_orphan:
-            return
-        try:
-            self._wire.flush()
-        except ConnectionError:
-            self._orphaned()
-            return
-        self._epoll.modify(self._wire, select.EPOLLIN | (select.EPOLLOUT if self._wire.has_waiting else 0))
-
-    def _obey(self, message: Message, fds: list[int]) -> None:
-        match message:
+    def _obey(self, order: Message, fds: list[int]) -> None:
+        match order:
             case {"order": "open"}:
-                self._open(message, fds)
-            case {"order": "tail", "run_id": int(run_id), "ask": int(ask)}:
-                self._asked.setdefault(run_id, []).append(ask)
-                if not any(pipe.run_id == run_id for pipe in self._pipes.values()) or message.get("now"):
-                    self._answer(run_id)
+                self._take_on(order, fds)
+            case {"order": "tail", "ask": ask, "run_id": run_id}:
+                run = self._runs.get(run_id)
+                self._tell({"fact": "tail", "ask": ask, "lines": run.tail.lines() if run is not None else []})
+            case {"order": "forget", "run_id": run_id}:
+                self._forget(run_id)
             case {"order": "reopen"}:
                 for file in self._files.values():
-                    file.close()
+                    file.reopen()
+            case {"order": "console", "colour": colour}:
+                self._console = Console(1, colour=colour)
+            case {"order": "finish"}:
+                self._is_finishing = True
+                self._set_bounds()
 
-    def _open(self, message: Message, fds: list[int]) -> None:
-        run_id = message["run_id"]
-        tail = self._tails[run_id] = Tail()
-        while len(self._tails) > MOST_TAILS:
-            self._forget_oldest_tail()
-        for fd, stream, path in zip(fds, message["streams"], message["paths"], strict=True):
-            os.set_blocking(fd, False)
-            self._pipes[fd] = Pipe(
-                fd=fd,
-                run_id=run_id,
-                stream=stream,
-                file=self._file(path, message["max_size"], message["keep"]),
-                timestamps=message["timestamps"],
-                label=message["label"],
-                tail=tail,
-            )
+    def _take_on(self, order: Message, fds: list[int]) -> None:
+        """Begin to read a run's pipes."""
+        run = self._runs.setdefault(order["run_id"], Run(order["run_id"], order["slot"]))
+        if self._console is not None:
+            self._console.widen(order["label"])
+        for (number, path), fd in zip(order["pipes"], fds, strict=True):
+            file = self._files.setdefault(path, File(path, order["label"], self._note_trouble))
+            file.pipes += 1
+            file.max_size, file.keep, file.timestamps = order["max_size"], order["keep"], order["timestamps"]
+            run.pipes += 1
+            self._pipes[fd] = Pipe(number, fd, run, file, order["colour"], order["grace"])
             self._epoll.register(fd, select.EPOLLIN)
 
-    def _forget_oldest_tail(self) -> None:
-        open_runs = {pipe.run_id for pipe in self._pipes.values()}
-        oldest = next((run_id for run_id in self._tails if run_id not in open_runs), next(iter(self._tails)))
-        del self._tails[oldest]
+    def _note_trouble(self, file: File) -> None:
+        self._reports[file.path] = file
 
-    def _file(self, path: str, max_size: int, keep: int) -> LogFile:
-        file = self._files.get(path)
-        if file is None:
-            file = self._files[path] = LogFile(Path(path), max_size=max_size, keep=keep)
-        file.max_size, file.keep = max_size, keep
-        return file
-
-    def _answer(self, run_id: int) -> None:
-        tail = self._tails.get(run_id)
-        for ask in self._asked.pop(run_id, ()):
-            self._wire.put({"fact": "tail", "ask": ask, "lines": tail.lines() if tail is not None else []})
-
-    # -- output --------------------------------------------------------------------------------------------------------
-
-    def _drain(self, pipe: Pipe) -> None:
-        """Read one slice of a pipe and write it on at once: nothing waits in this process but an unfinished line."""
-        try:
-            chunk = os.read(pipe.fd, SLICE)
-        except BlockingIOError:
+    def _report(self) -> None:
+        """Tell what sick disks have cost, now and then: at once when it begins or ends, else the count each second."""
+        if not self._reports:
             return
-        if chunk:
-            self._write(pipe, pipe.lines.cut(chunk))
-        else:
-            self._end(pipe)
+        now = time.monotonic()
+        if now < self._report_at and all(file.error for file in self._reports.values()):
+            return
+        self._report_at = now + REPORT_EVERY
+        for file in self._reports.values():
+            self._tell(
+                {
+                    "fact": "trouble",
+                    "path": file.path,
+                    "label": file.label,
+                    "error": file.error,
+                    "lines": file.lost,
+                    "since": file.since,
+                }
+            )
+        self._reports.clear()
 
-    def _end(self, pipe: Pipe) -> None:
-        self._write(pipe, pipe.lines.rest())
-        self._epoll.unregister(pipe.fd)
-        os.close(pipe.fd)
-        del self._pipes[pipe.fd]
+    def _tell(self, message: Message) -> None:
         if not self._is_orphan:
-            self._wire.put({"fact": "ended", "run_id": pipe.run_id, "stream": pipe.stream})
-            if not any(other.run_id == pipe.run_id for other in self._pipes.values()):
-                self._answer(pipe.run_id)
-        if not any(other.file is pipe.file for other in self._pipes.values()):
-            pipe.file.close()
+            self._wire.put(message)
 
-    def _write(self, pipe: Pipe, lines: bytes) -> None:
-        if not lines:
+    def _flush(self) -> None:
+        if self._is_orphan or not (self._wire.has_waiting or self._is_wire_blocked):
             return
-        pipe.file.write(stamped(lines, stamp(time.time())) if pipe.timestamps else lines)
-        pipe.tail.add(lines)
-        if self._console is not None:
-            self._console.write(stamped(lines, self._console.prefix(pipe.label)))
+        with suppress(ConnectionError):  # the supervisor is gone; its last orders are read before its end is seen
+            self._wire.flush()
+        if self._wire.has_waiting != self._is_wire_blocked:
+            self._is_wire_blocked = self._wire.has_waiting
+            self._epoll.modify(self._wire, select.EPOLLIN | (select.EPOLLOUT if self._is_wire_blocked else 0))
 
-    def _report_trouble(self) -> None:
-        """Tell the supervisor of each file whose trouble has come, changed or gone."""
-        for path, file in self._files.items():
-            state = (file.dropped, file.trouble)
-            if not self._is_orphan and self._told.get(path, (0, None)) != state:
-                self._told[path] = state
-                self._wire.put({"fact": "trouble", "path": path, "dropped": file.dropped, "why": file.trouble})
+    def _orphaned(self) -> None:
+        """Go on without a supervisor until every pipe has ended."""
+        self._is_orphan = True
+        self._epoll.unregister(self._wire)
+        self._wire.close()
+        self._set_bounds()
+
+    # -- the console ---------------------------------------------------------------------------------------------------
+
+    def _watch_console(self) -> None:
+        """Wait for room on the console while the rest of a line waits for it."""
+        console = self._console
+        if console is None or console.is_blocked == self._is_console_blocked:
+            return
+        self._is_console_blocked = console.is_blocked
+        if console.is_blocked:
+            self._epoll.register(console.fd, select.EPOLLOUT)
+        else:
+            self._epoll.unregister(console.fd)
 
 
-def main(argv: list[str], make_console: Callable[[bool], Console]) -> None:
-    """Run as ``python -m supervisor.logs.process FD [console|colour]``."""
+def _wake_when_orphaned() -> None:
+    """Get SIGCONT when the thread that started this process ends (prctl(2)); it does nothing but end a stop."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGCONT), 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
+def main() -> None:
+    """Serve the supervisor whose socket has the descriptor that the first argument says."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGCONT), 0, 0, 0)
-    sock = socket.socket(fileno=int(argv[1]))
+    _wake_when_orphaned()
+    sock = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(sock.fileno(), False)
-    console = make_console(argv[2] == "colour") if len(argv) > 2 else None
-    LogProcess(Wire(sock), console).serve()
+    os.umask(0o077)
+    os.chdir("/")
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    gc.collect()
+    gc.freeze()
+    LogServer(Wire(sock)).serve()
 
 
 if __name__ == "__main__":
-    main(sys.argv, lambda colour: Console(colour=colour))
+    main()

@@ -1,163 +1,283 @@
-"""Reading output back: the last lines of several jobs merged by time, and following them across rotation.
+"""Reading the output of jobs back, for ``jobvisor logs``: the last lines, merged by time, and what comes after them.
 
-A follower is a client, not the supervisor: it looks at its files four times a second.
+Nothing here needs a supervisor. Lines of a file stand in the order in which they were written; several files are merged
+by the times before their lines. A line without one counts as written when the line before it was, and those before the
+first time when the file was last written to. ``since`` ends the reading of a file at the first line that is older.
 """
 
+import heapq
 import os
 import re
-import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime
-from heapq import merge
-from io import BufferedReader
+from datetime import UTC, datetime
+from itertools import count, islice
 from pathlib import Path
+from typing import BinaryIO
 
-PAUSE = 0.25
-BLOCK = 64 * 1024
-_STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) ")
+from supervisor.logs.names import STREAMS, Stream, file_name
+from supervisor.logs.watch import Watch
+
+_BLOCK = 64 * 1024
+_STAMP = len("2026-11-24T12:00:00.123Z ")
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a job's output; ``at`` is None where the file has no times."""
+    """A line of a job's output, its time apart from its text."""
 
     label: str
     at: datetime | None
+    """When the log process had it; None where the job's log has no timestamps."""
     text: str
-    stream: str = "out"
+    stream: Stream = "out"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """Which lines are wanted."""
+    """Which lines are wanted; both ends of the time are included, lines without a time are judged by their file's."""
 
-    n: int = 10
+    n: int | None = 10
+    """The last so many of all jobs together; None is all."""
     since: datetime | None = None
+    until: datetime | None = None
     grep: re.Pattern[str] | None = None
 
-    def takes(self, line: Line) -> bool:
-        """Tell whether a line is one of them."""
-        if self.since is not None and line.at is not None and line.at < self.since:
+    def takes(self, line: Line, at: datetime) -> bool:
+        """Tell whether a line that counts as written ``at`` is wanted."""
+        if (self.since and at < self.since) or (self.until and at > self.until):
             return False
         return self.grep is None or self.grep.search(line.text) is not None
 
 
 def labels(log_dir: Path) -> list[str]:
-    """Return the jobs that have output, sorted."""
-    names = {path.name.partition(".")[0] for path in log_dir.glob("*.log*")}
-    return sorted(names)
+    """Return the jobs (``web``, ``web:2``) that have output here, sorted."""
+    return sorted({path.name.partition(".")[0] for path in log_dir.glob("*.log*")})
 
 
 def last(log_dir: Path, wanted: Sequence[str], wish: Wish) -> list[Line]:
-    """Return the last ``n`` wanted lines of some jobs, merged by time."""
-    found = [_last_of(path, label, stream, wish) for label in wanted for path, stream in _files(log_dir, label)]
-    lines = list(merge(*found, key=_time))
-    return lines[-wish.n :] if wish.n else []
+    """Return the last wanted lines of these jobs, merged by time, oldest first."""
+    with ExitStack() as opened:
+        tracks = _tracks(log_dir, wanted)
+        return _merged(tracks, [track.open_all(opened) for track in tracks], wish)
 
 
-def follow(log_dir: Path, wanted: Sequence[str], wish: Wish) -> Iterator[Line]:
-    """Yield the lines that are written from now on, for ever."""
-    followed = [_Followed(path, label, stream) for label in wanted for path, stream in _files(log_dir, label)]
-    while True:
-        fresh = [line for file in followed for line in file.fresh() if wish.takes(line)]
-        yield from sorted(fresh, key=_time)
-        if not fresh:
-            time.sleep(PAUSE)
+def follow(
+    log_dir: Path,
+    wanted: Sequence[str],
+    wish: Wish,
+    *,
+    with_last: bool = False,
+    is_over: Callable[[], bool] | None = None,
+    look_every: float | None = None,
+) -> Iterator[Line]:
+    """Yield each line as it is written, over rotations; ``with_last``: after the last ones, without a gap between.
+
+    Ends when ``is_over`` says so, once more is then read; it is asked after each change and every ``look_every``
+    seconds. Lines of several jobs that come together are merged by time, others come as they are written.
+    """
+    with ExitStack() as opened:
+        watch = opened.enter_context(Watch(log_dir))
+        tracks = _tracks(log_dir, wanted)
+        for track in tracks:
+            opened.callback(track.close)
+        with ExitStack() as histories:
+            found = [track.open_all(histories, follow=True) for track in tracks]
+            if with_last:
+                yield from _merged(tracks, found, wish)
+        while True:
+            is_last = is_over is not None and is_over()
+            fresh = heapq.merge(*(track.fresh() for track in tracks), key=_time)
+            yield from (line for line, at in fresh if wish.takes(line, at))
+            if is_last:
+                return
+            watch.wait(look_every)
 
 
-def _files(log_dir: Path, label: str) -> list[tuple[Path, str]]:
-    return [(log_dir / f"{label}.log", "out"), (log_dir / f"{label}.err.log", "err")]
+@dataclass(slots=True)
+class Opened:
+    """A file of a track, and how much of it there was when it was opened: whole lines, or all of a rotated file."""
+
+    file: BinaryIO
+    end: int
+    written_at: datetime
 
 
-def _time(line: Line) -> float:
-    return line.at.timestamp() if line.at is not None else 0.0
+class Track:
+    """One stream of one job: NAME.log, and NAME.log.1 and so on before it."""
 
+    def __init__(self, log_dir: Path, label: str, stream: Stream) -> None:
+        self.label = label
+        self.stream = stream
+        self._path = log_dir / file_name(label, stream)
+        self._file: BinaryIO | None = None
+        self._position = 0
+        self._latest: datetime | None = None
 
-def _last_of(path: Path, label: str, stream: str, wish: Wish) -> list[Line]:
-    """Return the last wanted lines of a file and those it was rotated from, oldest first."""
-    found: list[Line] = []
-    for each in _generations(path):
-        older = [line for text in _backwards(each) if wish.takes(line := _parsed(text, label, stream))]
-        found += older[: wish.n - len(found)]
-        if len(found) >= wish.n:
-            break
-    return found[::-1]
+    def open_all(self, stack: ExitStack, *, follow: bool = False) -> list[Opened]:
+        """Return the files, youngest first; with ``follow`` remember where the youngest ends for ``fresh``.
 
+        Opened in this order a rotation meanwhile shows a file twice, never hides one.
+        """
+        found: list[Opened] = []
+        for file in self._youngest_first():
+            stack.callback(file.close)
+            status = os.fstat(file.fileno())
+            end = status.st_size
+            if follow and not found:
+                end = self._position = _end_of_lines(file, end)
+                self._file = os.fdopen(os.dup(file.fileno()), "rb", buffering=0)
+            found.append(Opened(file, end, datetime.fromtimestamp(status.st_mtime, UTC)))
+        return found
 
-def _generations(path: Path) -> Iterator[Path]:
-    """Yield a file and those it was rotated from, newest first."""
-    yield path
-    number = 1
-    while (older := path.with_name(f"{path.name}.{number}")).exists():
-        yield older
-        number += 1
+    def _youngest_first(self) -> Iterator[BinaryIO]:
+        """Yield each file once; the caller closes them."""
+        seen: set[int] = set()
+        for number in count():
+            file = _open(self._numbered(number))
+            if file is None and number:
+                return
+            if file is None:  # a rotation is under way
+                continue
+            inode = os.fstat(file.fileno()).st_ino
+            if inode in seen:
+                file.close()
+                continue
+            seen.add(inode)
+            yield file
 
+    def lines_backwards(self, found: Sequence[Opened], wish: Wish) -> Iterator[tuple[Line, datetime]]:
+        """Yield the wanted lines, youngest first, each with the time that it counts as written at."""
+        for opened in found:
+            if wish.since and opened.written_at < wish.since:
+                return
+            untimed: list[Line] = []
+            for raw in _backwards(opened.file, opened.end):
+                line = self._line(raw)
+                if line.at is None:
+                    untimed.append(line)
+                    continue
+                for written in (*untimed, line):
+                    if wish.takes(written, line.at):
+                        yield written, line.at
+                untimed.clear()
+                if wish.since and line.at < wish.since:
+                    return
+            for written in untimed:
+                if wish.takes(written, opened.written_at):
+                    yield written, opened.written_at
 
-def _backwards(path: Path) -> Iterator[bytes]:
-    """Yield the lines of a file from its end."""
-    try:
-        file = path.open("rb")
-    except OSError:
-        return
-    with file:
-        at = file.seek(0, os.SEEK_END)
-        rest = b""
-        while at:
-            step = min(BLOCK, at)
-            at -= step
-            file.seek(at)
-            pieces = (file.read(step) + rest).split(b"\n")
-            rest = pieces[0]
-            yield from (piece for piece in pieces[:0:-1] if piece)
-        if rest:
-            yield rest
+    def fresh(self) -> Iterator[tuple[Line, datetime]]:
+        """Yield the lines that were written since the last look, over any number of rotations."""
+        for file, start in self._unread():
+            for raw, position in _forwards(file, start):
+                line = self._line(raw)
+                self._latest = line.at or self._latest or datetime.now(UTC)
+                self._position = position
+                yield line, self._latest
 
-
-def _parsed(text: bytes, label: str, stream: str) -> Line:
-    stamp = _STAMP.match(text)
-    at = datetime.fromisoformat(stamp[1].decode()) if stamp else None
-    return Line(label, at, text[stamp.end() if stamp else 0 :].decode(errors="backslashreplace"), stream)
-
-
-class _Followed:
-    """A file from where it ended; one that is rotated away is read to its end before the new one."""
-
-    def __init__(self, path: Path, label: str, stream: str) -> None:
-        self._path = path
-        self._label = label
-        self._stream = stream
-        self._file = self._opened()
-        self._rest = b""
+    def close(self) -> None:
+        """Close the file that is being followed."""
         if self._file is not None:
-            self._file.seek(0, os.SEEK_END)
+            self._file.close()
+        self._file = None
 
-    def fresh(self) -> Iterator[Line]:
-        """Yield what has been written since the last time."""
-        yield from self._read()
-        if self._is_rotated():
-            yield from self._read()
-            if self._file is not None:
-                self._file.close()
-            self._file = self._opened()
-            yield from self._read()
+    def _unread(self) -> Iterator[tuple[BinaryIO, int]]:
+        """Yield the files that may hold fresh lines, oldest first, each from where it is unread."""
+        younger = self._younger()
+        if self._file is not None:
+            if not younger and os.fstat(self._file.fileno()).st_size < self._position:
+                self._position = 0  # truncated, as logrotate's copytruncate does
+            yield self._file, self._position
+        for file in younger:
+            self.close()
+            self._file, self._position = file, 0
+            yield file, 0
 
-    def _opened(self) -> BufferedReader | None:
-        try:
-            return self._path.open("rb")
-        except OSError:
-            return None
+    def _younger(self) -> list[BinaryIO]:
+        """Return the files that have come after the one being followed, oldest first."""
+        own = os.fstat(self._file.fileno()).st_ino if self._file is not None else None
+        younger: list[BinaryIO] = []
+        for file in self._youngest_first():
+            if os.fstat(file.fileno()).st_ino == own:
+                file.close()
+                break
+            younger.append(file)
+        return younger[::-1]
 
-    def _is_rotated(self) -> bool:
-        try:
-            there = self._path.stat()
-        except OSError:
-            return False
-        return self._file is None or not os.path.samestat(there, os.fstat(self._file.fileno()))
+    def _numbered(self, number: int) -> Path:
+        return self._path.with_name(f"{self._path.name}.{number}") if number else self._path
 
-    def _read(self) -> Iterator[Line]:
-        if self._file is None:
-            return
-        *whole, self._rest = (self._rest + self._file.read()).split(b"\n")
-        for text in whole:
-            yield _parsed(text, self._label, self._stream)
+    def _line(self, raw: bytes) -> Line:
+        if raw[10:11] == b"T" and raw[_STAMP - 2 : _STAMP] == b"Z ":
+            try:
+                at = datetime.fromisoformat(raw[: _STAMP - 1].decode())
+            except ValueError:
+                pass
+            else:
+                return Line(self.label, at, raw[_STAMP:].decode(errors="replace"), self.stream)
+        return Line(self.label, None, raw.decode(errors="replace"), self.stream)
+
+
+def _time(timed: tuple[Line, datetime]) -> datetime:
+    return timed[1]
+
+
+def _tracks(log_dir: Path, wanted: Sequence[str]) -> list[Track]:
+    return [Track(log_dir, label, stream) for label in wanted for stream in STREAMS]
+
+
+def _merged(tracks: Sequence[Track], histories: Sequence[Sequence[Opened]], wish: Wish) -> list[Line]:
+    """Return the last wanted lines of all tracks; of each no more is read than can be among them."""
+    newest = [
+        [*islice(track.lines_backwards(found, wish), wish.n)][::-1]
+        for track, found in zip(tracks, histories, strict=True)
+    ]
+    merged = (line for line, _ in heapq.merge(*newest, key=_time))
+    return list(deque(merged, maxlen=wish.n))
+
+
+def _open(path: Path) -> BinaryIO | None:
+    try:
+        return path.open("rb", buffering=0)
+    except FileNotFoundError:
+        return None
+
+
+def _end_of_lines(file: BinaryIO, size: int) -> int:
+    """Return where the last whole line of a file ends; what stands behind it is still being written."""
+    at = size
+    while at:
+        start = max(0, at - _BLOCK)
+        newline = os.pread(file.fileno(), at - start, start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        at = start
+    return 0
+
+
+def _backwards(file: BinaryIO, end: int) -> Iterator[bytes]:
+    """Yield the lines before a place of a file, last first, without their newlines."""
+    if not end:
+        return
+    at = end - (os.pread(file.fileno(), 1, end - 1) == b"\n")
+    rest = b""
+    while at:
+        start = max(0, at - _BLOCK)
+        rest, *lines = (os.pread(file.fileno(), at - start, start) + rest).split(b"\n")
+        yield from reversed(lines)
+        at = start
+    yield rest
+
+
+def _forwards(file: BinaryIO, start: int) -> Iterator[tuple[bytes, int]]:
+    """Yield the whole lines from a place of a file on, each with the place behind it."""
+    rest = b""
+    at = start
+    while block := os.pread(file.fileno(), _BLOCK, at + len(rest)):
+        *lines, rest = (rest + block).split(b"\n")
+        for line in lines:
+            at += len(line) + 1
+            yield line, at
