@@ -22,6 +22,7 @@ class Arrivals:
         self._poll.register(self._fd, select.POLLIN)
         self._pidfd: int | None = None
         self._rest = b""
+        self._come: list[int] = []
 
     def end_with(self, pid: int) -> None:
         """Wait no longer once this child process has ended."""
@@ -35,14 +36,14 @@ class Arrivals:
             NotStartedError: fewer did within so many seconds, or before the program that starts them ended.
         """
         give_up_at = time.monotonic() + within
-        pids: list[int] = []
-        while len(pids) < count:
+        while len(self._come) < count:
             ready = [fd for fd, _ in self._poll.poll(max(0.0, give_up_at - time.monotonic()) * 1000)]
             if self._fd not in ready:
                 why = f"within {within:g} s" if not ready else "before their supervisor ended"
-                raise NotStartedError(f"{len(pids)} of {count} jobs started {why}")
+                raise NotStartedError(f"{len(self._come)} of {count} jobs started {why}")
             *whole, self._rest = (self._rest + os.read(self._fd, 65_536)).split(b"\n")
-            pids += map(int, whole)
+            self._come += map(int, whole)
+        pids, self._come = self._come[:count], self._come[count:]
         return pids
 
     def close(self) -> None:

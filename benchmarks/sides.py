@@ -34,6 +34,8 @@ class Started:
     pid: int
     seconds: float
     """From the start of the side's program to the first line of its last job."""
+    spread: float
+    """The part of it from the first job's first line on."""
     jobs: list[int]
     """Pids of the jobs."""
     arrivals: Arrivals
@@ -59,15 +61,18 @@ def started(side: Side, count: int) -> Iterator[Started]:
         arrivals.end_with(process.pid)
         jobs: list[int] = []
         try:
-            jobs += _first(arrivals, count, folder / "output")
-            yield Started(folder, process.pid, time.monotonic() - began, jobs, arrivals)
+            jobs += _arrived(arrivals, 1, folder / "output")
+            first_at = time.monotonic()
+            jobs += _arrived(arrivals, count - 1, folder / "output")
+            now = time.monotonic()
+            yield Started(folder, process.pid, now - began, now - first_at, jobs, arrivals)
         finally:
             _end(process, jobs)
             arrivals.close()
 
 
-def _first(arrivals: Arrivals, count: int, output: Path) -> list[int]:
-    """Return the pids of the jobs once all run; where they do not, show what their supervisor said."""
+def _arrived(arrivals: Arrivals, count: int, output: Path) -> list[int]:
+    """Return the pids of the jobs once they run; where they do not, show what their supervisor said."""
     try:
         return arrivals.wait(count)
     except NotStartedError:
