@@ -5,6 +5,7 @@ engine, the log process, the record of runs and the control socket each have que
 """
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -47,6 +48,8 @@ def run(manifest_path: Path, *, output: bool) -> int:
     settings = manifest.settings
     make_private(Path(settings.state_dir))
     make_private(Path(settings.log_dir))
+    gc.collect()
+    gc.freeze()  # imports and manifest live as long as the supervisor; no collection need look at them again
     with Lock(Path(settings.state_dir)):
         stderr = open_log(settings.log_level, settings.log_file, max_size=settings.log_max_size, keep=settings.log_keep)
         return asyncio.run(_serve(manifest, stderr, output=output or sys.stdout.isatty()))

@@ -28,12 +28,12 @@ Message = dict[str, Any]
 
 
 class Wire:
-    """One end of a pair. Descriptors that wait are duplicates, so the caller may close its own at once."""
+    """One end of a pair."""
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         self.sock = sock
-        self._waiting: deque[tuple[bytes, tuple[int, ...]]] = deque()
+        self._waiting: deque[tuple[bytes, tuple[int, ...], bool]] = deque()
 
     def fileno(self) -> int:
         """Return the socket's descriptor, for epoll or an event loop."""
@@ -44,15 +44,18 @@ class Wire:
         """True while something waits to be sent."""
         return bool(self._waiting)
 
-    def put(self, message: Message, fds: Sequence[int] = ()) -> None:
+    def put(self, message: Message, fds: Sequence[int] = (), *, lent: bool = False) -> None:
         """Queue a message for the next ``flush``; it carries how many of the datagram's descriptors are its own.
+
+        The descriptors are duplicated, unless they are only ``lent``: then they stay open until the peer has answered.
 
         Raises:
             OSError: a descriptor could not be duplicated.
         """
         if fds:
             message["fds"] = len(fds)
-        self._waiting.append((_encode(message).encode(), tuple(os.dup(fd) for fd in fds)))
+        own = tuple(fds) if lent else tuple(os.dup(fd) for fd in fds)
+        self._waiting.append((_encode(message).encode(), own, lent))
 
     def flush(self) -> None:
         """Send what waits, as far as the socket takes it.
@@ -65,16 +68,14 @@ class Wire:
             if not self._try(data, fds):
                 return
             for _ in range(count):
-                self._waiting.popleft()
-            for fd in fds:
-                os.close(fd)
+                self._drop_first()
 
     def _packed(self) -> tuple[int, bytes, list[int]]:
         """Return how many of the waiting messages go into the next datagram, and that datagram."""
         bodies: list[bytes] = []
         fds: list[int] = []
         size = 0
-        for body, own in self._waiting:
+        for body, own, _ in self._waiting:
             if bodies and (size + len(body) > LARGEST or len(fds) + len(own) > MOST_FDS):
                 break
             bodies.append(body)
@@ -131,7 +132,12 @@ class Wire:
         """Close the socket and every descriptor that still waits."""
         self.sock.close()
         while self._waiting:
-            for fd in self._waiting.popleft()[1]:
+            self._drop_first()
+
+    def _drop_first(self) -> None:
+        _, fds, lent = self._waiting.popleft()
+        if not lent:
+            for fd in fds:
                 os.close(fd)
 
 

@@ -124,6 +124,8 @@ class Board:
         self._tickets = count()
         self._waiters: list[tuple[datetime, int, SlotId]] = []
         self._busy = 0
+        self._restless = 0
+        """Slots with a process, or one on its way."""
         self._root_window: tuple[Mono, ...] = ()
         self._offset: datetime | None = None
 
@@ -346,7 +348,7 @@ class Board:
     @property
     def is_at_rest(self) -> bool:
         """True when no process runs or is on its way."""
-        return all(is_at_rest(slot.state) for slot in self.slots.values())
+        return not self._restless
 
     # -- looking -------------------------------------------------------------------------------------------------------
 
@@ -449,6 +451,7 @@ class Board:
         self.slots[slot_id] = slot
         if slot.state is not before.state:
             self._busy += _is_busy(slot.state) - _is_busy(before.state)
+            self._restless += is_at_rest(before.state) - is_at_rest(slot.state)
             for run_id in _runs_of(before.state):
                 self._by_run.pop(run_id, None)
             for run_id in _runs_of(slot.state):

@@ -6,7 +6,8 @@ from enum import StrEnum
 from supervisor.core.ending import stop
 from supervisor.core.events import Cause
 from supervisor.core.instants import Now
-from supervisor.core.job import Command, Job, Kind
+from supervisor.core.job import Command, Job
+from supervisor.core.kind import Kind
 from supervisor.core.rows import drop_made_up
 from supervisor.core.runs import Trigger
 from supervisor.core.slot import Context, Slot, Step

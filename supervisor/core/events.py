@@ -6,7 +6,8 @@ from enum import StrEnum
 
 from supervisor.core.exits import NO_USAGE, ErrorRecord, Exit, NotStarted, Usage
 from supervisor.core.instants import ZERO
-from supervisor.core.job import Job, Kind
+from supervisor.core.job import Job
+from supervisor.core.kind import Kind
 from supervisor.core.runs import RunId, Trigger
 
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from supervisor.core.exits import SuccessExit
+from supervisor.core.kind import Kind
 from supervisor.core.schedule import Schedule
 
 
@@ -23,14 +24,6 @@ class OnGiveUp(StrEnum):
 
     FENCE = "fence"
     ESCALATE = "escalate"
-
-
-class Kind(StrEnum):
-    """What a job's target is. For ``run`` only an import tells; a throw-away process finds out."""
-
-    COMMAND = "command"
-    FUNCTION = "function"
-    WORKER = "worker"
 
 
 class Overlap(StrEnum):

@@ -61,10 +61,21 @@ from supervisor.core.states import (
 def step(slot: Slot, event: Event, now: Now, context: Context) -> tuple[Slot, tuple[Action, ...]]:
     """Return the slot after an event, and what shall be done about it, in order."""
     after, actions = _next(slot, event, now, context)
-    if after is slot or after.is_lane:
+    if after is slot or after.is_lane or _keeps_memory(slot, after):
         return after, actions
     saved = after.saved()
     return (after, actions) if saved == slot.saved() else (after, (Keep(saved), *actions))
+
+
+def _keeps_memory(before: Slot, after: Slot) -> bool:
+    """Tell at once, for most events, that nothing has changed that is saved."""
+    return (
+        after.wanted is before.wanted
+        and after.tally is before.tally
+        and after.table is before.table
+        and after.paused == before.paused
+        and after.job is before.job
+    )
 
 
 def _next(slot: Slot, event: Event, now: Now, context: Context) -> Step:  # noqa: C901, PLR0912  # one match

@@ -7,7 +7,8 @@ from itertools import count
 
 from supervisor.core.actions import Action
 from supervisor.core.instants import ZERO, Mono
-from supervisor.core.job import Command, Job, Kind
+from supervisor.core.job import Command, Job
+from supervisor.core.kind import Kind
 from supervisor.core.runs import Closed, NotRun, Outcome, Saved, SlotId
 from supervisor.core.states import Idle, New, State, Waiting, Wanted, deadline_of, earliest
 from supervisor.core.timetable import Timetable, schedule_id

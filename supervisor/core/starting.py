@@ -5,7 +5,7 @@ from dataclasses import replace
 from supervisor.core.actions import Keep, Spawn, Tick
 from supervisor.core.events import Due
 from supervisor.core.instants import Mono, Now
-from supervisor.core.job import Kind
+from supervisor.core.kind import Kind
 from supervisor.core.rows import attempt, unserved
 from supervisor.core.runs import Attempt, Opened, Outcome, Trigger
 from supervisor.core.slot import Context, Slot, Step

@@ -12,9 +12,8 @@ import socket
 import sys
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, NoReturn, TextIO
+from typing import Any, NamedTuple, NoReturn, TextIO
 
 from supervisor.engine import linux
 from supervisor.engine.channel import Channel
@@ -29,8 +28,7 @@ NOT_STARTED = 127
 """The exit status of a process whose start failed; what failed is told over the channel."""
 
 
-@dataclass(frozen=True, slots=True)
-class Inherited:
+class Inherited(NamedTuple):
     """What the child has from the fork server; what can be found out there once is not found out in each child."""
 
     stdout: int

@@ -8,22 +8,19 @@ the first stop (``env -i`` and a double fork) is out of reach without a cgroup.
 import os
 import signal
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+from typing import NamedTuple
 
 MARK = b"JOBVISOR_RUN_ID="
 
 
-@dataclass(frozen=True, slots=True)
-class Kin:
+class Kin(NamedTuple):
     """A process as it was seen: a pid alone may be used again."""
 
     pid: int
     started: int
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
+class Sight(NamedTuple):
     """What /proc/PID/stat says of a process."""
 
     kin: Kin
@@ -44,7 +41,8 @@ def children(pid: int) -> list[int]:
 def sight(pid: int) -> Sight | None:
     """Return what a process is, or None where it is gone."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_bytes()
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            text = file.read()
     except OSError:
         return None
     fields = text.rpartition(b")")[2].split()
@@ -71,7 +69,8 @@ def _walk(pid: int) -> list[int]:
 def run_of(pid: int) -> int | None:
     """Return the run id in the environment that a process was started with."""
     try:
-        environ = Path(f"/proc/{pid}/environ").read_bytes()
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            environ = file.read()
     except OSError:
         return None
     for entry in environ.split(b"\0"):

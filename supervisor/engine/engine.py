@@ -20,7 +20,8 @@ from supervisor.core.actions import Spawn, Stop, Tick
 from supervisor.core.board import EngineFact
 from supervisor.core.events import Exited, Serving, Spawned, SpawnFailed, TargetFound, TargetMissing, TickEnded
 from supervisor.core.exits import Code, ErrorRecord, Exit, Lost, NotStarted, Signalled, Usage
-from supervisor.core.job import Command, Job, Kind, Run
+from supervisor.core.job import Command, Job, Run
+from supervisor.core.kind import Kind
 from supervisor.core.runs import RunId
 from supervisor.engine import containment, linux
 from supervisor.engine.forkserver import PLACEHOLDER
@@ -179,7 +180,7 @@ class Engine:
             return
         if not self._wire.has_waiting:
             self._loop.call_soon(self._flush, self._wire)
-        self._wire.put(message, fds)
+        self._wire.put(message, fds, lent=True)
 
     def _flush(self, wire: Wire) -> None:
         """Send what waits; an end of file tells of a peer that is gone, and what it missed is told to the next one."""

@@ -24,7 +24,6 @@ import time
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, TextIO
 
 from supervisor.engine import child, containment, linux
@@ -39,18 +38,20 @@ PLACEHOLDER = "-" * 20
 _forking = multiprocessing.get_context("fork")
 
 
-@dataclass(slots=True)
 class Ward:
     """A process that the fork server has made and not yet reported the end of."""
 
-    run_id: int
-    pid: int
-    pidfd: int
-    stop_signal: int
-    stop_timeout: float | None
-    known: set[containment.Kin] = field(default_factory=set)
-    """Descendants seen before the first signal."""
-    kill_at: float | None = None
+    __slots__ = ("kill_at", "known", "pid", "pidfd", "run_id", "stop_signal", "stop_timeout")
+
+    def __init__(self, spec: Message, pid: int, pidfd: int) -> None:
+        self.run_id: int = spec["run_id"]
+        self.pid = pid
+        self.pidfd = pidfd
+        self.stop_signal: int = spec["stop_signal"]
+        self.stop_timeout: float | None = spec["stop_timeout"]
+        self.known: set[containment.Kin] = set()
+        """Descendants seen before the first signal."""
+        self.kill_at: float | None = None
 
 
 class ForkServer:
@@ -193,7 +194,7 @@ class ForkServer:
         assert pid is not None
         _let_go(process)
         pidfd = os.pidfd_open(pid)
-        ward = Ward(run_id, pid, pidfd, spec["stop_signal"], spec["stop_timeout"])
+        ward = Ward(spec, pid, pidfd)
         self._wards[run_id] = self._by_pid[pid] = self._by_pidfd[pidfd] = ward
         self._epoll.register(pidfd, select.EPOLLIN)
         self._tell({"fact": "spawned", "run_id": run_id, "pid": pid}, (pidfd,))

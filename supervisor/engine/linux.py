@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -37,7 +36,8 @@ class EnvironSlot:
 
     def __init__(self, name: str) -> None:
         """Find the variable; ``KeyError`` where the process was exec'd without it."""
-        stat = Path("/proc/self/stat").read_text()
+        with open("/proc/self/stat") as file:
+            stat = file.read()
         fields = stat.rpartition(")")[2].split()
         start, end = int(fields[_ENV_START]), int(fields[_ENV_END])
         memory = b"\0" + ctypes.string_at(start, end - start)

@@ -1,22 +1,18 @@
 """Finding what ``run = "package.module:name"`` names, and saying what is missing where it cannot be had."""
 
 import importlib
-import importlib.util
-import inspect
+import os
 import sys
 import traceback
-from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
-from supervisor.core.job import Kind
+from supervisor.core.kind import Kind
 from supervisor.worker import Worker
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """A target, and whose it is: for the message where it is missing."""
 
     job: str
@@ -47,7 +43,7 @@ def find(wanted: Wanted) -> Any:
         raise TargetError(
             f'{_job(wanted)}: "{wanted.target}" is {type(found).__name__}, not a function or Worker class'
         )
-    if inspect.isclass(found) and not issubclass(found, Worker):
+    if isinstance(found, type) and not issubclass(found, Worker):
         raise TargetError(
             f'{_job(wanted)}: the class "{wanted.target}" is not a Worker; '
             "derive it from supervisor.Worker, or name a function"
@@ -57,7 +53,7 @@ def find(wanted: Wanted) -> Any:
 
 def kind_of(found: Any) -> Kind:
     """Return what a found target is."""
-    return Kind.WORKER if inspect.isclass(found) else Kind.FUNCTION
+    return Kind.WORKER if isinstance(found, type) else Kind.FUNCTION
 
 
 def _module(wanted: Wanted, module_name: str, name: str) -> ModuleType:
@@ -107,13 +103,9 @@ def _file(module: ModuleType) -> str:
 
 
 _LIBRARY = tuple(
-    str(Path(folder)) + "/"
-    for folder in {
-        Path(traceback.__file__).parent,
-        Path(importlib.util.__file__).parent.parent,
-        Path(__file__).parent.parent,
-    }
+    os.path.dirname(path) + "/" for path in {traceback.__file__, os.path.dirname(os.path.abspath(__file__))}
 )
+"""Folders of the standard library and of this package."""
 
 
 def place_of(error: BaseException) -> tuple[str, int] | None:

@@ -1,7 +1,7 @@
 """CPU and memory of whole jobs, by psutil: a job's first process and all below it.
 
 A sample goes in slices, so that the loop is never held for long. Process objects are kept between samples: making them
-is most of what psutil costs. PSS, which the kernel adds up page by page, is read at every sixth sample only.
+is most of what psutil costs. PSS, which the kernel adds up page by page, is read at every thirtieth sample only.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from supervisor.engine.containment import children
 
 SLICE = 0.002
 """Seconds after which the loop has its turn again."""
-PSS_EVERY = 6
+PSS_EVERY = 30
 
 
 @dataclass(slots=True)

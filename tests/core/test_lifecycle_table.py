@@ -36,7 +36,8 @@ from supervisor.core.events import (
     TickEnded,
 )
 from supervisor.core.exits import Code, NotStarted
-from supervisor.core.job import Command, Job, Kind
+from supervisor.core.job import Command, Job
+from supervisor.core.kind import Kind
 from supervisor.core.lifecycle import step
 from supervisor.core.runs import Attempt, SlotId, Trigger
 from supervisor.core.slot import Context, Slot

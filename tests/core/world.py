@@ -10,7 +10,8 @@ from supervisor.core.board import Board, Effects, Rules
 from supervisor.core.events import Cause, Committed, Exited, Serving, Spawned, TargetFound, TickEnded
 from supervisor.core.exits import Code, ErrorRecord, Exit, Signalled
 from supervisor.core.instants import Now
-from supervisor.core.job import Command, Job, Kind, Limit, Run, Supervision, Timing
+from supervisor.core.job import Command, Job, Limit, Run, Supervision, Timing
+from supervisor.core.kind import Kind
 from supervisor.core.runs import Attempt, Closed, NotRun, Opened, Saved, SlotId, Trigger
 from supervisor.core.schedule import Delay, Every, Schedule
 
