@@ -5,7 +5,6 @@ engine, the log process, the record of runs and the control socket each have que
 """
 
 import asyncio
-import gc
 import os
 import signal
 import sys
@@ -15,7 +14,7 @@ from typing import Any
 
 from loguru import logger
 
-from supervisor import __version__, clock
+from supervisor import __version__, clock, memory
 from supervisor.answers import Answers, label
 from supervisor.control.server import ControlServer
 from supervisor.core.actions import Action, Keep, Kill, Spawn, Stop, Tick
@@ -48,8 +47,7 @@ def run(manifest_path: Path, *, output: bool) -> int:
     settings = manifest.settings
     make_private(Path(settings.state_dir))
     make_private(Path(settings.log_dir))
-    gc.collect()
-    gc.freeze()  # imports and manifest live as long as the supervisor; no collection need look at them again
+    memory.settle()
     with Lock(Path(settings.state_dir)):
         stderr = open_log(settings.log_level, settings.log_file, max_size=settings.log_max_size, keep=settings.log_keep)
         return asyncio.run(_serve(manifest, stderr, output=output or sys.stdout.isatty()))
