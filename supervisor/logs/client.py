@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -47,15 +47,10 @@ class OpenRun:
     """By number: the path of the file and our copy of the read end."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
-    @property
-    def order(self) -> Message:
-        """What the log process is told, beside the read ends in the order of ``pipes``."""
-        return {**self.settings, "pipes": [(number, path) for number, (path, _) in self.pipes.items()]}
-
-    @property
-    def read_ends(self) -> list[int]:
-        """Our copies of the read ends."""
-        return [fd for _, fd in self.pipes.values()]
+    def orders(self) -> Iterator[tuple[Message, int]]:
+        """Yield what the log process is told of each pipe, with the read end."""
+        for number, (path, fd) in self.pipes.items():
+            yield {**self.settings, "pipe": number, "path": path}, fd
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +149,8 @@ class LogProcess:
         if files.merge_stderr:
             ends.append(_kept(os.dup(ends[0]), undo))
         opened = OpenRun(self._settings(run, job, files, label), pipes)
-        self._tell(opened.order, opened.read_ends)
+        for order, fd in opened.orders():
+            self._tell(order, fd)
         self._runs[run.run_id] = opened
         return ends
 
@@ -227,17 +223,17 @@ class LogProcess:
             os.close(self._pidfd)
             self._pidfd = -1
         for run in self._runs.values():
-            for fd in run.read_ends:
+            for _, fd in run.pipes.values():
                 os.close(fd)
         self._runs.clear()
 
-    def _tell(self, message: Message, fds: list[int] | None = None) -> None:
+    def _tell(self, message: Message, *fds: int) -> None:
         """Tell the log process; where there is none, the next one is told what matters by ``_start_process``."""
         if self._wire is None:
             return
         if not self._wire.has_waiting:
             self._loop.call_soon(self._flush, self._wire)
-        self._wire.put(message, fds or ())
+        self._wire.put(message, fds)
 
     def _flush(self, wire: Wire) -> None:
         """Send what waits; the end of a process that is gone is told by its pidfd."""
@@ -299,7 +295,8 @@ class LogProcess:
         if self._console:
             self._tell({"order": "console", "colour": "NO_COLOR" not in self._environ})
         for run in self._runs.values():
-            self._tell(run.order, run.read_ends)
+            for order, fd in run.orders():
+                self._tell(order, fd)
 
     def _exec(self) -> None:
         folder = Path(__file__).parents[2]

@@ -119,7 +119,9 @@ class LogServer:
         run = pipe.run
         run.pipes -= 1
         if not run.pipes:
-            self._forget(self._last_ended.pop(run.slot, None))
+            before = self._last_ended.get(run.slot)
+            if before != run.run_id:  # one of its pipes may come when another has ended
+                self._forget(before)
             self._last_ended[run.slot] = run.run_id
             run.tail.trim()
         self._tell({"fact": "ended", "run_id": run.run_id, "pipe": pipe.number})
@@ -165,7 +167,7 @@ class LogServer:
     def _obey(self, order: Message, fds: list[int]) -> None:
         match order:
             case {"order": "open"}:
-                self._take_on(order, fds)
+                self._take_on(order, fds.pop())
             case {"order": "tail", "ask": ask, "run_id": run_id}:
                 run = self._runs.get(run_id)
                 self._tell({"fact": "tail", "ask": ask, "lines": run.tail.lines() if run is not None else []})
@@ -180,18 +182,17 @@ class LogServer:
                 self._is_finishing = True
                 self._set_bounds()
 
-    def _take_on(self, order: Message, fds: list[int]) -> None:
-        """Begin to read a run's pipes."""
+    def _take_on(self, order: Message, fd: int) -> None:
+        """Begin to read a pipe."""
         run = self._runs.setdefault(order["run_id"], Run(order["run_id"], order["slot"]))
+        run.pipes += 1
+        file = self._files.setdefault(order["path"], File(order["path"], order["label"], self._note_trouble))
+        file.pipes += 1
+        file.max_size, file.keep, file.timestamps = order["max_size"], order["keep"], order["timestamps"]
         if self._console is not None:
             self._console.widen(order["label"])
-        for (number, path), fd in zip(order["pipes"], fds, strict=True):
-            file = self._files.setdefault(path, File(path, order["label"], self._note_trouble))
-            file.pipes += 1
-            file.max_size, file.keep, file.timestamps = order["max_size"], order["keep"], order["timestamps"]
-            run.pipes += 1
-            self._pipes[fd] = Pipe(number, fd, run, file, order["colour"], order["grace"])
-            self._epoll.register(fd, select.EPOLLIN)
+        self._pipes[fd] = Pipe(order["pipe"], fd, run, file, order["colour"], order["grace"])
+        self._epoll.register(fd, select.EPOLLIN)
 
     def _note_trouble(self, file: File) -> None:
         self._reports[file.path] = file

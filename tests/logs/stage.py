@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
@@ -64,6 +65,14 @@ class Stage:
         os.close(out)
         os.close(err)
         return run_id
+
+    async def kill_log_process(self) -> None:
+        """Kill the log process and wait until the client knows; the next one may have been started by then."""
+        await self.eventually(lambda: self.logs.pid)
+        pid = self.logs.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        await self.eventually(lambda: self.logs.pid != pid)
 
     def text(self, name: str = "web.log") -> str:
         path = self.log_dir / name
