@@ -36,6 +36,29 @@ class Counter(Worker):
     def stop(self, reason):
         print(f"stopped: {reason}")
 """
+WRITER = """
+import time
+def run():
+    number = 0
+    while True:
+        number += 1
+        print(f"line {number}")
+        time.sleep(0.002)
+"""
+FLOOD = """
+import sys
+def run():
+    block = ("x" * 99 + "\\n") * 10_000
+    while True:
+        sys.stdout.write(block)
+"""
+WHO = """
+import time
+from supervisor import job
+def run():
+    print("I am", job.instance)
+    time.sleep(1000)
+"""
 ONE = '[jobs.web]\nrun = "jobs.sleeper:run"\nbackoff = { initial = "50ms", jitter = 0 }\nsettle = "100ms"\n'
 
 
@@ -156,10 +179,10 @@ def test_nothing_of_a_job_outlives_its_stop(app: Program, tmp_path: Path) -> Non
 
 
 def test_a_killed_supervisor_leaves_no_job_and_no_line_behind(app: Program, tmp_path: Path) -> None:
-    writer = 'import time\ndef run():\n    n = 0\n    while True:\n        n += 1\n        print(f"line {n}")\n        time.sleep(0.001)\n'
     app.write(
-        f'[jobs.w]\nrun = "jobs.writer:run"\n[jobs.c]\ncommand = "echo $$ > {tmp_path}/pid; sleep 1000"\nshell = true\n',
-        writer=writer,
+        f'[jobs.w]\nrun = "jobs.writer:run"\n'
+        f'[jobs.c]\ncommand = "echo $$ > {tmp_path}/pid; sleep 1000"\nshell = true\n',
+        writer=WRITER,
     )
     app.run()
     eventually(lambda: "line 50\n" in app.output("w"))
@@ -211,8 +234,7 @@ def test_a_killed_fork_server_is_replaced_and_its_jobs_with_it_uncharged(app: Pr
 
 
 def test_a_killed_log_process_is_replaced_and_no_job_notices(app: Program) -> None:
-    writer = 'import time\ndef run():\n    n = 0\n    while True:\n        n += 1\n        print(f"line {n}")\n        time.sleep(0.002)\n'
-    app.write('[jobs.w]\nrun = "jobs.writer:run"\n', writer=writer)
+    app.write('[jobs.w]\nrun = "jobs.writer:run"\n', writer=WRITER)
     app.run()
     eventually(lambda: "line 20\n" in app.output("w"))
     pid = app.job("w")["pid"]
@@ -233,11 +255,10 @@ def test_the_last_line_before_a_kill_is_in_the_log(app: Program) -> None:
 
 
 def test_a_flood_of_one_job_does_not_delay_anothers_restart(app: Program) -> None:
-    flood = 'import sys\ndef run():\n    block = ("x" * 99 + "\\n") * 10_000\n    while True:\n        sys.stdout.write(block)\n'
     app.write(
         ONE + '[jobs.flood]\nrun = "jobs.flood:run"\nlog = { max_size = "4M", keep = 1 }\n',
         sleeper=SLEEPER,
-        flood=flood,
+        flood=FLOOD,
     )
     app.run()
     rotated = app.folder / ".jobvisor" / "logs" / "flood.log.1"
@@ -391,7 +412,7 @@ def test_run_shows_the_jobs_lines_behind_their_names(app: Program) -> None:
 def test_instances_are_processes_of_their_own(app: Program) -> None:
     app.write(
         ONE + "instances = 3\n",
-        sleeper='import os, time\nfrom supervisor import job\ndef run():\n    print("I am", job.instance)\n    time.sleep(1000)\n',
+        sleeper=WHO,
     )
     app.run()
     eventually(lambda: [job["state"] for job in app.json("status")["jobs"]] == ["running"] * 3)
