@@ -107,6 +107,7 @@ class LogServer:
     def _end(self, pipe: Pipe) -> None:
         """Let go of a pipe whose last writer has closed it."""
         del self._pipes[pipe.fd]
+        self._epoll.unregister(pipe.fd)  # or the supervisor's copy would go on to wake us
         os.close(pipe.fd)
         if self._console is not None:
             self._console.end(pipe)

@@ -21,6 +21,8 @@ from supervisor.logs.names import STREAMS, Stream, file_name
 from supervisor.logs.watch import Watch
 
 _BLOCK = 64 * 1024
+_GAPS = 3
+"""So many numbers in a row may be missing: a look that is slow may meet the gaps of more than one rotation."""
 _STAMP = len("2026-11-24T12:00:00.123Z ")
 
 
@@ -133,14 +135,20 @@ class Track:
         return found
 
     def _youngest_first(self) -> Iterator[BinaryIO]:
-        """Yield each file once; the caller closes them."""
+        """Yield each file once; the caller closes them.
+
+        A rotation that is under way leaves a gap where it has moved one file and not yet the one before it.
+        """
         seen: set[int] = set()
+        missing = 0
         for number in count():
             file = _open(self._numbered(number))
-            if file is None and number:
-                return
-            if file is None:  # a rotation is under way
+            if file is None:
+                missing += 1
+                if missing > _GAPS:
+                    return
                 continue
+            missing = 0
             inode = os.fstat(file.fileno()).st_ino
             if inode in seen:
                 file.close()

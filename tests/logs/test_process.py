@@ -1,6 +1,7 @@
 """The log process as jobs meet it: their pipes, and the files behind them."""
 # ruff: noqa: ASYNC221, ASYNC240  # nobody else needs a test's loop while it looks at a file
 
+import asyncio
 import os
 import re
 import signal
@@ -154,6 +155,26 @@ async def test_nothing_wakes_it_while_jobs_are_quiet(tmp_path: Path) -> None:
         for out, err in ends:
             os.close(out)
             os.close(err)
+
+
+@on_loop
+async def test_a_pipe_that_has_ended_wakes_it_no_more_though_the_supervisor_still_holds_it(tmp_path: Path) -> None:
+    async with stage(tmp_path) as on:
+        await on.eventually(lambda: on.logs._wire is not None)
+        asyncio.get_running_loop().remove_reader(on.logs._wire)  # hears nothing of the end
+        on.write(job(), b"line\n")
+        await on.eventually(on.text)
+        await on.eventually(lambda: _switches(on.logs.pid) == _later(on.logs.pid))
+        before = _cpu(on.logs.pid)
+        _later(on.logs.pid)
+        assert _cpu(on.logs.pid) - before < 20, "it ran for half of the half second"
+        assert len(on.logs._runs) == 1
+
+
+def _cpu(pid: int | None) -> int:
+    """Return the ticks that a process has run."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
 
 
 def _switches(pid: int | None) -> int:

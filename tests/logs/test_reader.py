@@ -31,6 +31,12 @@ def texts(lines: list[Line]) -> list[str]:
 # -- the last lines ----------------------------------------------------------------------------------------------------
 
 
+def test_a_gap_that_a_rotation_leaves_for_a_moment_hides_no_file(tmp_path: Path) -> None:
+    for number in (0, 1, 4):
+        (tmp_path / (f"web.log.{number}" if number else "web.log")).write_text(f"{number}\n")
+    assert texts(last(tmp_path, ["web"], Wish())) == ["4", "1", "0"]
+
+
 def test_a_lines_time_stands_apart_from_its_text(tmp_path: Path) -> None:
     (tmp_path / "web.log").write_text(stamped(0.123, "one") + "no time\n")
     (tmp_path / "web.err.log").write_text(stamped(1, "two"))
