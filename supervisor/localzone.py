@@ -8,31 +8,35 @@ from zoneinfo import ZoneInfo
 
 from supervisor.core.schedule import ScheduleError, zone
 
-_LOCALTIME = Path("/etc/localtime")
+LOCALTIME = Path("/etc/localtime")
+_DATABASE = "/zoneinfo/"
 
 
-def local_zone(environ: Mapping[str, str]) -> tzinfo:
-    """Return the zone that ``TZ`` names, else /etc/localtime's, else UTC (tzset(3), localtime(5)).
+def local_zone(environ: Mapping[str, str], localtime: Path = LOCALTIME) -> tzinfo:
+    """Return the zone that ``TZ`` names, else the one of /etc/localtime, else UTC (tzset(3), localtime(5)).
+
+    A symbolic link tells the zone's name; a copy of a zone file is a zone called "local". An empty ``TZ`` is UTC.
 
     Raises:
-        ScheduleError: ``TZ`` names no zone.
+        ScheduleError: ``TZ`` names no zone of the database (POSIX rules such as ``CET-1CEST`` are none).
     """
-    named = environ.get("TZ", "").removeprefix(":")
-    if named:
-        return zone(named)
-    target = os.path.realpath(_LOCALTIME)
-    _, found, name = target.partition("/zoneinfo/")
-    if found:
-        try:
-            return zone(name)
-        except ScheduleError:
-            return _from_file()
-    return _from_file()
-
-
-def _from_file() -> tzinfo:
+    if "TZ" in environ:
+        named = environ["TZ"].removeprefix(":")
+        return zone(_name(named) or named or "UTC")
+    if localtime.is_symlink():
+        # the link's own text first: the database links its old names to new ones, and the system was given this one
+        for target in (str(localtime.readlink()), os.path.realpath(localtime)):
+            try:
+                return zone(_name(target))
+            except ScheduleError:
+                continue
     try:
-        with _LOCALTIME.open("rb") as content:
+        with localtime.open("rb") as content:
             return ZoneInfo.from_file(content, key="local")
-    except OSError:
+    except (OSError, ValueError):
         return UTC
+
+
+def _name(path: str) -> str:
+    """Return the zone's name in a path such as /usr/share/zoneinfo/Europe/Berlin, else nothing."""
+    return path.partition(_DATABASE)[2]

@@ -1,9 +1,10 @@
 """When a run is due: pure arithmetic over instants."""
 
-from supervisor.core.schedule.arithmetic import due_between, fingerprint, interval_at, next_due, previous_due, zone_name
+from supervisor.core.schedule.arithmetic import due_between, fingerprint, interval_at, next_due, previous_due
 from supervisor.core.schedule.fields import parse_cron
+from supervisor.core.schedule.remarks import remarks
 from supervisor.core.schedule.values import At, Cron, Delay, Every, Reboot, Schedule, ScheduleError
-from supervisor.core.schedule.zones import zone
+from supervisor.core.schedule.zones import zone, zone_name
 
 __all__ = [
     "At",
@@ -19,6 +20,7 @@ __all__ = [
     "next_due",
     "parse_cron",
     "previous_due",
+    "remarks",
     "zone",
     "zone_name",
 ]

@@ -1,65 +1,70 @@
 """Due times of any schedule: the next, the one before, all between two instants."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 
-from supervisor.core.instants import ZERO
-from supervisor.core.schedule import calendar
+from supervisor.core.schedule import daylight
+from supervisor.core.schedule.fields import canonical
 from supervisor.core.schedule.values import At, Cron, Delay, Every, Reboot, Schedule
+from supervisor.core.schedule.zones import zone_name
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def next_due(schedule: Schedule, after: datetime) -> datetime | None:
-    """Return the first due time strictly after an instant, in UTC; None where none will come.
+    """Return the first due time strictly after an instant, in UTC; None where none will come up to the year 9999.
 
-    For a ``delay``, ``after`` is the end of the last run.
+    For a ``delay``, ``after`` is the end of the last run. ``@reboot`` has no due times.
 
     Raises:
-        ValueError: an ``every`` without an anchor has no grid.
+        ValueError: an ``every`` without an anchor has no grid, a naive ``after`` no place in time.
     """
-    after = after.astimezone(UTC)
+    after = _utc(after)
     match schedule:
-        case Every(interval=interval):
-            start = _grid(schedule)
-            steps = (after - start) // interval + 1
-            return _shifted(start, interval * (max(steps, _first(schedule)) if not schedule.align_clock else steps))
+        case Every(interval=interval, offset=offset):
+            steps = (after - _anchor(schedule) - offset) // interval + 1
+            return _on_grid(schedule, steps if schedule.align_clock else max(steps, 1))
         case Delay(delay=delay):
             return _shifted(after, delay)
         case Cron():
-            return calendar.next_due(schedule, after)
+            return daylight.next_due(schedule, after)
         case At(at=at):
-            return at if at > after else None
+            return _utc(at) if _utc(at) > after else None
         case Reboot():
             return None
 
 
 def previous_due(schedule: Schedule, before: datetime) -> datetime | None:
-    """Return the last due time strictly before an instant, in UTC; None where there is none.
+    """Return the last due time strictly before an instant, in UTC; None where there is none since the year 1.
 
     A ``delay`` has no grid, so nothing stands before it.
 
     Raises:
-        ValueError: an ``every`` without an anchor has no grid.
+        ValueError: an ``every`` without an anchor has no grid, a naive ``before`` no place in time.
     """
-    before = before.astimezone(UTC)
+    before = _utc(before)
     match schedule:
-        case Every(interval=interval):
-            start = _grid(schedule)
-            steps = -((start - before) // interval) - 1
-            if steps < _first(schedule) and not schedule.align_clock:
-                return None
-            return _shifted(start, interval * steps)
+        case Every(interval=interval, offset=offset):
+            steps = (before - _anchor(schedule) - offset - _MICROSECOND) // interval
+            return _on_grid(schedule, steps) if schedule.align_clock or steps >= 1 else None
         case Cron():
-            return calendar.previous_due(schedule, before)
+            return daylight.previous_due(schedule, before)
         case At(at=at):
-            return at if at < before else None
+            return _utc(at) if _utc(at) < before else None
         case Delay() | Reboot():
             return None
 
 
 def due_between(schedule: Schedule, a: datetime, b: datetime) -> Iterator[datetime]:
-    """Yield the due times in (a, b], rising."""
+    """Yield the due times in (a, b], rising, each reckoned when it is asked for.
+
+    A ``delay`` yields nothing: its due times depend on when runs end.
+
+    Raises:
+        ValueError: as ``next_due``.
+    """
+    b = _utc(b)
     at = None if isinstance(schedule, Delay) else next_due(schedule, a)
     while at is not None and at <= b:
         yield at
@@ -74,43 +79,46 @@ def interval_at(schedule: Schedule, due_at: datetime) -> timedelta | None:
         case Delay(delay=delay):
             return delay
     following = next_due(schedule, due_at)
-    return None if following is None else following - due_at
+    return None if following is None else following - _utc(due_at)
 
 
 def fingerprint(schedule: Schedule) -> str:
-    """Return a text that changes exactly when an edit re-anchors: all of a schedule but its anchor."""
+    """Return a text that changes exactly when an edit re-anchors: all that a schedule means, but its anchor."""
     match schedule:
         case Every(interval=interval, offset=offset, align_clock=align_clock):
             return f"every {interval // _MICROSECOND} {offset // _MICROSECOND} {'clock' if align_clock else 'seen'}"
         case Delay(delay=delay):
             return f"delay {delay // _MICROSECOND}"
         case Cron(expression=expression, zone=zone):
-            return f"cron {' '.join(expression.split())} {zone_name(zone)}"
+            return f"cron {canonical(expression)} {zone_name(zone)}"
         case At(at=at):
-            return f"at {at.isoformat()}"
+            return f"at {_utc(at).isoformat()}"
         case Reboot():
             return "cron @reboot"
 
 
-def zone_name(zone: tzinfo) -> str:
-    """Return the name by which a zone is known."""
-    return str(getattr(zone, "key", None) or zone)
+def _utc(at: datetime) -> datetime:
+    if at.tzinfo is None:
+        raise ValueError(f"naive: {at} has no offset from UTC")
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:  # within a day of where Python's calendar ends
+        return datetime.min.replace(tzinfo=UTC) if at.year == 1 else datetime.max.replace(tzinfo=UTC)
 
 
-_MICROSECOND = timedelta(microseconds=1)
-
-
-def _grid(schedule: Every) -> datetime:
+def _anchor(schedule: Every) -> datetime:
     if schedule.align_clock:
-        return _EPOCH + schedule.offset
+        return _EPOCH
     if schedule.anchor is None:
         raise ValueError("unanchored: this schedule has no grid until its job is seen")
-    return schedule.anchor.astimezone(UTC) + schedule.offset
+    return _utc(schedule.anchor)
 
 
-def _first(schedule: Every) -> int:
-    """Return the first step of an anchored grid: nothing is due at the anchor itself."""
-    return 1 if schedule.offset == ZERO else 0
+def _on_grid(schedule: Every, steps: int) -> datetime | None:
+    try:
+        return _anchor(schedule) + (schedule.offset + steps * schedule.interval)
+    except OverflowError:
+        return None
 
 
 def _shifted(at: datetime, by: timedelta) -> datetime | None:

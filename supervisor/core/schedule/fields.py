@@ -3,9 +3,10 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import date, tzinfo
 
 from supervisor.core.schedule.values import Cron, Reboot, ScheduleError
+from supervisor.core.schedule.wall import matches
 
 ALIASES = {
     "@hourly": "0 * * * *",
@@ -16,10 +17,15 @@ ALIASES = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
+REBOOT = "@reboot"
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-_LONGEST_MONTH = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-_DIGITS = re.compile(r"[0-9]+", re.ASCII)
+_BLANK = re.compile(r"\s+", re.ASCII)
+_DIGITS = re.compile(r"[0-9]+")
+_LONGEST = 1000
+"""Characters; all minutes, hours and dates spelt out in lists take fewer."""
+_ALL_YEARS = 28
+"""Among so many years running stand all that differ: each weekday as 1 January, of a leap year and of another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,62 +51,88 @@ def parse_cron(expression: str, zone: tzinfo) -> Cron | Reboot:
     Raises:
         ScheduleError: it is not one; the text names the field and the reason.
     """
-    text = expression.strip()
+    text = _written_out(expression)
+    if len(text) > _LONGEST:
+        raise ScheduleError(f"longer than {_LONGEST} characters")
+    if text == REBOOT:
+        return Reboot()
     if text.startswith("@"):
-        if text == "@reboot":
-            return Reboot()
-        if text not in ALIASES:
-            known = ", ".join((*ALIASES, "@reboot"))
-            raise ScheduleError(f'unknown alias "{text}"; known are {known}')
-        text = ALIASES[text]
-    fields = text.split()
+        raise ScheduleError(f'unknown alias "{text}"; known are {", ".join((*ALIASES, REBOOT))}')
+    fields = split(text)
     if len(fields) != 5:
         raise ScheduleError(_count_problem(len(fields)))
     minute, hour, day, month, weekday = fields
-    days, last_day = _days(day)
-    weekdays, nth = _weekdays(weekday)
+    weekdays, nth_weekdays = _weekdays(weekday)
     cron = Cron(
         expression=expression,
         zone=zone,
         minutes=tuple(sorted(_numbers(minute, MINUTE))),
         hours=tuple(sorted(_numbers(hour, HOUR))),
         months=tuple(sorted(_numbers(month, MONTH))),
-        days=frozenset(days | ({0} if last_day else set())),
-        weekdays=frozenset(number % 7 for number in weekdays),
-        nth_weekdays=frozenset(nth),
+        days=frozenset(_days(day)),
+        weekdays=frozenset(weekdays),
+        nth_weekdays=frozenset(nth_weekdays),
         either_day=not day.startswith("*") and not weekday.startswith("*"),
         follows_clock=minute.startswith("*") or hour.startswith("*"),
     )
-    _refuse_never(cron, expression)
+    if not _comes(cron):
+        said = f'day-of-month "{day}", month "{month}", day-of-week "{weekday}"'
+        raise ScheduleError(f"never comes: no year has a date with {said}")
     return cron
 
 
+def canonical(expression: str) -> str:
+    """Return one text for all expressions that differ only in blanks, in case, or by an alias."""
+    return _written_out(expression).lower()
+
+
+def split(expression: str) -> list[str]:
+    """Return the fields of an expression as they are written, those of an alias written out."""
+    return [field for field in _written_out(expression).split(" ") if field]
+
+
+def _written_out(expression: str) -> str:
+    text = _BLANK.sub(" ", expression).strip(" ")
+    return ALIASES.get(text, text)
+
+
+def _comes(cron: Cron) -> bool:
+    days = range(date(2000, 1, 1).toordinal(), date(2000 + _ALL_YEARS, 1, 1).toordinal())
+    return any(matches(cron, date.fromordinal(day)) for day in days)
+
+
 def _count_problem(count: int) -> str:
-    if count == 6:
-        return "6 fields: seconds (or years) are not supported; a cron expression has five fields"
-    return f"{count} fields; expected five (minute hour day-of-month month day-of-week) or an @alias"
+    if count in {6, 7}:
+        return f"{count} fields; seconds and years are not supported, a cron expression has five fields"
+    found = f"{count} field{'' if count == 1 else 's'}"
+    return f"{found}; expected five (minute hour day-of-month month day-of-week) or an @alias"
 
 
-def _days(text: str) -> tuple[set[int], bool]:
-    parts = text.split(",")
-    plain = [part for part in parts if part != "L"]
-    return (_numbers(",".join(plain), DAY) if plain else set()), len(plain) < len(parts)
+def _days(text: str) -> set[int]:
+    """Return the days of the month; 0 is the last one."""
+    found: set[int] = set()
+    for part in text.split(","):
+        found |= {0} if part in {"l", "L"} else _part(part, DAY)
+    return found
 
 
 def _weekdays(text: str) -> tuple[set[int], set[tuple[int, int]]]:
-    plain: list[str] = []
-    nth: set[tuple[int, int]] = set()
+    """Return the weekdays of every week, and those (weekday, n) of one week of the month; n = 0 is the last."""
+    weekly: set[int] = set()
+    monthly: set[tuple[int, int]] = set()
     for part in text.split(","):
         name, sharp, count = part.partition("#")
         if sharp:
-            if not _DIGITS.fullmatch(count) or not 1 <= int(count) <= 5:
+            if count not in {"1", "2", "3", "4", "5"}:
                 raise _problem(WEEKDAY, part, f'"#{count}" is not in #1..#5')
-            nth.add((_number(name, WEEKDAY, part) % 7, int(count)))
-        elif part.endswith("L") and len(part) > 1:
-            nth.add((_number(part[:-1], WEEKDAY, part) % 7, 0))
+            monthly.add((_number(name, WEEKDAY, part) % 7, int(count)))
+        elif part in {"l", "L"}:
+            raise _problem(WEEKDAY, part, 'which weekday is meant? The last Friday of a month is "friL"')
+        elif part.endswith(("l", "L")):
+            monthly.add((_number(part[:-1], WEEKDAY, part) % 7, 0))
         else:
-            plain.append(part)
-    return (_numbers(",".join(plain), WEEKDAY) if plain else set()), nth
+            weekly |= {number % 7 for number in _part(part, WEEKDAY)}
+    return weekly, monthly
 
 
 def _numbers(text: str, field: Field) -> set[int]:
@@ -111,60 +143,53 @@ def _numbers(text: str, field: Field) -> set[int]:
 
 
 def _part(part: str, field: Field) -> set[int]:
+    """Return the numbers that one part of a list means: ``*``, ``N`` or ``N-M``, each also with a step."""
     span, slash, step_text = part.partition("/")
-    if not span:
-        raise _problem(field, part, "a part of the list is empty")
-    step = 1
-    if slash:
-        if not _DIGITS.fullmatch(step_text) or int(step_text) == 0:
-            raise _problem(field, part, f'step "{step_text}" is not a number above 0')
-        step = int(step_text)
+    step = _step(step_text, field, part) if slash else 1
     if span == "*":
-        return set(range(field.low, _top(field) + 1, step))
+        return set(range(field.low, field.high + 1, step))
     first_text, dash, last_text = span.partition("-")
     first = _number(first_text, field, part)
-    if dash:
-        last = _number(last_text, field, part)
-        if last < first:
-            raise _problem(field, part, f"the range {first}-{last} is reversed; write it as two parts")
-        return set(range(first, last + 1, step))
-    return set(range(first, _top(field) + 1, step)) if slash else {first}
+    if not dash:
+        return set(range(first, field.high + 1, step)) if slash else {first}
+    last = _number(last_text, field, part)
+    if last < first:
+        raise _problem(field, part, f'the range "{span}" is reversed; write it as two parts of a list')
+    return set(range(first, last + 1, step))
 
 
-def _top(field: Field) -> int:
-    return 6 if field is WEEKDAY else field.high
+def _step(text: str, field: Field, part: str) -> int:
+    if not _DIGITS.fullmatch(text) or int(text) == 0:
+        raise _problem(field, part, f'the step "{text}" is not a number above 0')
+    return int(text)
 
 
 def _number(text: str, field: Field, part: str) -> int:
-    named = field.names.get(text.lower()) if text.isascii() else None
+    named = field.names.get(text.lower())
     if named is not None:
         return named
     if not _DIGITS.fullmatch(text):
-        raise _problem(field, part, _word_problem(text))
+        raise _problem(field, part, _word_problem(text, field))
     if not field.low <= int(text) <= field.high:
         raise _problem(field, part, f"{text} is not in {field.low}..{field.high}")
     return int(text)
 
 
-def _word_problem(text: str) -> str:
+def _word_problem(text: str, field: Field) -> str:
+    if not text:
+        return "a number is missing"
+    if not text.isascii():
+        return f'"{text}" is not written in ASCII characters'
     if text == "?":
         return '"?" is not supported; write "*"'
-    if text.startswith("H"):
-        return '"H" is not supported; use `jitter` to spread jobs'
-    if text.lower() in {*MONTH.names, *WEEKDAY.names}:
-        return f'"{text}" is a name of another field'
-    if not text.isascii():
-        return f'"{text}" is not written in ASCII digits'
-    return f'"{text}" is not a number' if text else "a number is missing"
+    if text.startswith(("h", "H")):
+        return '"H" is not supported; `jitter` spreads jobs over time'
+    for other in (MONTH, WEEKDAY):
+        if text.lower() in other.names:
+            return f'"{text}" is a {other.name}, not a {field.name}'
+    names = f' or a name such as "{next(iter(field.names))}"' if field.names else ""
+    return f'"{text}" is not a number{names}'
 
 
 def _problem(field: Field, part: str, why: str) -> ScheduleError:
     return ScheduleError(f'{field.name} field "{part}": {why}')
-
-
-def _refuse_never(cron: Cron, expression: str) -> None:
-    """Refuse dates that no month has, such as 30 February."""
-    if 0 in cron.days or (cron.either_day and (cron.weekdays or cron.nth_weekdays)):
-        return
-    if not any(day <= _LONGEST_MONTH[month - 1] for month in cron.months for day in cron.days):
-        raise ScheduleError(f'"{expression}" never comes: none of its months has such a day')

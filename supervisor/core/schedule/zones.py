@@ -14,5 +14,10 @@ def zone(name: str) -> tzinfo:
     """
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # ValueError: "", "../x"; OSError: a folder such as "Europe"
         raise ScheduleError(f'unknown time zone "{name}"; expected an IANA name such as "Europe/Berlin"') from None
+
+
+def zone_name(zone: tzinfo) -> str:
+    """Return the name by which a zone is known."""
+    return str(getattr(zone, "key", None) or zone)
