@@ -1,12 +1,17 @@
 """What a job's own code may ask about its run: ``from supervisor import job``.
 
 Outside Jobvisor every name has a quiet value, so a job runs as plain Python too.
+
+A stop is a signal first: a function or command that wants to end well handles its stop signal (SIGTERM, which by
+default ends it at once, as any program), and then ``stopping`` and ``wait`` tell of the stop. A Worker with a ``stop``
+of its own needs no handler: its ``tick`` may ask here, and is let end.
 """
 
 import os
 import select
 import socket
 import time
+from collections.abc import Callable
 from datetime import datetime
 
 __all__ = ["attempt", "due", "instance", "name", "run_id", "stopping", "trigger", "wait"]
@@ -28,7 +33,7 @@ stopping: bool
 
 
 def __getattr__(asked: str) -> object:
-    """Read the environment when asked, as one process may serve several jobs' modules."""
+    """Read the environment when asked: a Worker's process serves many runs."""
     match asked:
         case "name":
             return os.environ.get("JOBVISOR_JOB")
@@ -43,31 +48,48 @@ def __getattr__(asked: str) -> object:
         case "trigger":
             return os.environ.get("JOBVISOR_TRIGGER")
         case "stopping":
-            return _is_stopping(0)
+            return wait(0)
     raise AttributeError(f"module 'supervisor.job' has no attribute {asked!r}")
 
 
 def wait(seconds: float) -> bool:
-    """Sleep, and wake early when a stop is asked; return whether one was.
-
-    A job that wants to end well handles its stop signal (SIGTERM, which by default ends it at once) and asks here.
-    """
-    if _channel() is None:
-        time.sleep(seconds)
-        return False
-    return _is_stopping(seconds)
+    """Sleep, and wake early when a stop is asked; return whether one was."""
+    watch = _watches.get(os.getpid(), _watch_channel)
+    return watch(seconds)
 
 
-def _is_stopping(seconds: float) -> bool:
-    """Look for the supervisor's stop message without taking it, for up to some seconds."""
+Watch = Callable[[float], bool]
+_watches: dict[int, Watch] = {}
+"""By pid, as a fork of the job is not the job: how this process waits for its stop."""
+
+
+def watch_by(watch: Watch) -> None:
+    """Let the engine, which takes a Worker's messages itself, wait for the stop of this process."""
+    _watches[os.getpid()] = watch
+
+
+def _watch_channel(seconds: float) -> bool:
+    """Wait for a message without taking it: a job that is no Worker is told of nothing but its stop."""
     channel = _channel()
-    if channel is None:
+    until = time.monotonic() + seconds
+    if channel is not None:
+        poll = select.poll()
+        poll.register(channel, select.POLLIN)
+        if not poll.poll(seconds * 1000):
+            return False
+        if _has_stop(channel):
+            return True
+    time.sleep(max(0.0, until - time.monotonic()))
+    return False
+
+
+def _has_stop(channel: socket.socket) -> bool:
+    try:
+        peeked = channel.recv(65_536, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
         return False
-    poll = select.poll()
-    poll.register(channel, select.POLLIN)
-    if not poll.poll(seconds * 1000):
-        return False
-    peeked = channel.recv(65_536, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except ConnectionError:
+        return True
     return not peeked or b'"kind":"stop"' in peeked
 
 

@@ -1,53 +1,63 @@
 """The job's end of its channel: one SOCK_SEQPACKET socket to the supervisor, JSON messages both ways.
 
-From the job: ``start_failed``, ``error``, ``serving``, ``ticked``. To the job: ``tick``, ``stop``.
+From the job: ``start_failed``, ``error``, ``serving``, ``ticked``; from a probe ``found``, ``missing``. To the job:
+``tick``, ``stop``.
 """
 
-import json
+import os
 import select
 import socket
 from collections import deque
 from contextlib import suppress
-from typing import Any
 
-LARGEST = 60_000
+from supervisor.wire import Message, Wire
 
 
 class Channel:
     """Sends and receives for one job. A supervisor that is gone is no error here: the job is about to end."""
 
     def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
-        self._received: deque[dict[str, Any]] = deque()
+        self._wire = Wire(sock)
+        self._inbox: deque[Message] = deque()
 
-    @property
-    def has_received(self) -> bool:
-        """True while messages that have come wait to be taken."""
-        return bool(self._received)
+    def fileno(self) -> int:
+        """Return the socket's descriptor, for poll."""
+        return self._wire.fileno()
 
     def send(self, kind: str, **fields: object) -> None:
         """Send a message; it waits where the supervisor is slow, and is dropped where it is gone."""
-        data = json.dumps([{"kind": kind, **fields}], separators=(",", ":")).encode()
+        self._wire.put({"kind": kind, **fields})
+        room = select.poll()
+        room.register(self._wire, select.POLLOUT)
         with suppress(ConnectionError):
-            self.sock.sendall(data)
+            self._wire.flush()
+            while self._wire.has_waiting:
+                room.poll()
+                self._wire.flush()
 
-    def receive(self, timeout: float | None = None) -> dict[str, Any] | None:
-        """Return the next message; None after ``timeout`` seconds without one.
+    def receive(self) -> Message | None:
+        """Return the next message that has come; None where none has.
 
         Raises:
-            EOFError: the supervisor is gone.
+            EOFError: the supervisor is gone, and everything that it said has been taken.
         """
-        if self._received:
-            return self._received.popleft()
-        poll = select.poll()
-        poll.register(self.sock, select.POLLIN)
-        if not poll.poll(None if timeout is None else timeout * 1000):
-            return None
+        if not self._inbox:
+            self._collect()
+        return self._inbox.popleft() if self._inbox else None
+
+    def is_stopping(self) -> bool:
+        """Tell whether a stop has come, or the supervisor is gone; takes no message."""
         try:
-            data = self.sock.recv(LARGEST)
-        except ConnectionError as error:
-            raise EOFError from error
-        if not data:
-            raise EOFError
-        self._received += json.loads(data)
-        return self._received.popleft()
+            while self._collect():
+                pass
+        except EOFError:
+            return True
+        return any(message["kind"] == "stop" for message in self._inbox)
+
+    def _collect(self) -> bool:
+        received = self._wire.receive()
+        for message, fds in received:
+            self._inbox.append(message)
+            for fd in fds:
+                os.close(fd)
+        return bool(received)

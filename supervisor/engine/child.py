@@ -5,42 +5,53 @@ gid clears it, prctl(2)), and the parent is compared after it, in case the fork 
 fails is told over the channel as a start failure with errno and words.
 """
 
-import atexit
+import binascii
 import os
+import pickle
+import resource
 import signal
 import socket
 import sys
-import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple, NoReturn, TextIO
 
-from supervisor.engine import linux
+from supervisor.engine import failure, interpreter, linux
 from supervisor.engine.channel import Channel
-from supervisor.engine.targets import TargetError, Wanted, find, place_of
+from supervisor.engine.targets import TargetError, Wanted, find
 from supervisor.engine.workshop import Workshop
 
 CHANNEL_FD = 3
-MOST_FDS = 2**31 - 1
 PYTHONS_OWN = frozenset({signal.SIGPIPE, signal.SIGXFSZ})
 """Signals that Python itself ignores at its start."""
 NOT_STARTED = 127
 """The exit status of a process whose start failed; what failed is told over the channel."""
 
 
+class Common(NamedTuple):
+    """What every child has from the fork server; what can be found out there once is not found out in each child."""
+
+    parent: int
+    environ_slot: linux.EnvironSlot
+    environ: Mapping[str, str]
+    """What the environment of a ``command`` starts from; a Python job has the fork server's ``os.environ``."""
+    nofile: tuple[int, int]
+    """Soft and hard limit of open files."""
+    stdin: TextIO
+    spare: int = -1
+    """A descriptor above all that the child keeps, to move the others by."""
+    handled: tuple[int, ...] = ()
+    """Signals whose disposition in the fork server is not the default."""
+
+
 class Inherited(NamedTuple):
-    """What the child has from the fork server; what can be found out there once is not found out in each child."""
+    """What one child has from the fork server."""
 
     stdout: int
     stderr: int
     channel: int
-    spare: int
-    """A descriptor above all that the child keeps, to move the others by."""
-    parent: int
-    environ_slot: linux.EnvironSlot
-    handled: tuple[int, ...]
-    """Signals whose disposition in the fork server is not the default."""
-    stdin: TextIO
+    common: Common
 
 
 class StepError(Exception):
@@ -60,11 +71,12 @@ def main(spec: Mapping[str, Any], inherited: Inherited) -> None:
     by ``_exit``), so their descriptors are closed by number.
     """
     try:
-        _settle_in(spec, inherited)
+        settle_in(spec, inherited)
         if "argv" in spec:
-            _exec(spec)
+            _exec(spec, inherited.common.environ)
         _run(spec)
     except StepError as error:
+        interpreter.flush_streams()
         channel().send("start_failed", step=error.step, errno=error.errno, text=str(error))
         os._exit(NOT_STARTED)
 
@@ -74,34 +86,43 @@ def channel() -> Channel:
     return Channel(socket.socket(fileno=os.dup(CHANNEL_FD)))
 
 
-def _settle_in(spec: Mapping[str, Any], inherited: Inherited) -> None:
+def settle_in(spec: Mapping[str, Any], inherited: Inherited) -> None:
     """Take each step from the fork server's child to the job's own surroundings.
 
     The stream objects are the fork server's own, made line-buffered there: their numbers stay, what they write to is
     new.
+
+    Raises:
+        StepError: one of them failed.
     """
     is_command = "argv" in spec
-    step = "descriptors"
+    common = inherited.common
+    step = "session"
     try:
-        os.dup2(inherited.channel, inherited.spare)  # the pipes or the channel may be number 1 to 3
+        os.setsid()
+        step = "descriptors"
+        os.dup2(inherited.channel, common.spare)  # the pipes or the channel may be number 1 to 3
         os.dup2(inherited.stdout, 1)
         os.dup2(inherited.stderr, 2)
-        os.dup2(inherited.spare, CHANNEL_FD, is_command)
-        os.closerange(CHANNEL_FD + 1, MOST_FDS)
-        step = "session"
-        os.setsid()
-        inherited.environ_slot.write(spec["env"]["JOBVISOR_RUN_ID"])
+        os.dup2(common.spare, CHANNEL_FD, is_command)
+        linux.close_from(CHANNEL_FD + 1)
+        step = "environment"
+        common.environ_slot.write(spec["env"]["JOBVISOR_RUN_ID"])
         os.environ.update(spec["env"])
+        step = "limits"
+        resource.setrlimit(resource.RLIMIT_NOFILE, common.nofile)
         step = "parent-death signal"
         linux.die_with_parent(signal.SIGKILL)
-        if os.getppid() != inherited.parent:
+        if os.getppid() != common.parent:
             os._exit(NOT_STARTED)
         step = "chdir"
         os.chdir(spec["cwd"])
     except OSError as error:
         raise StepError(step, error.errno or 0, _words(error)) from error
-    _reset_signals(inherited.handled, is_python=not is_command)
-    sys.stdin = inherited.stdin
+    except ValueError as error:
+        raise StepError(step, 0, str(error)) from error
+    _reset_signals(common.handled, is_python=not is_command)
+    sys.stdin = common.stdin
 
 
 def _words(error: OSError) -> str:
@@ -109,9 +130,10 @@ def _words(error: OSError) -> str:
 
 
 def _reset_signals(handled: tuple[int, ...], *, is_python: bool) -> None:
-    """Undo what the fork server ignores and handles; an ignored signal would survive an exec.
+    """Undo what the fork server ignores, handles and blocks; an ignored or blocked signal would survive an exec.
 
-    A Python job gets what Python sets up: SIGINT raises KeyboardInterrupt, a broken pipe is an exception.
+    A Python job gets what Python sets up: SIGINT raises KeyboardInterrupt, a broken pipe is an exception. A signal that
+    came since the fork has waited, and acts now.
     """
     signal.set_wakeup_fd(-1)
     for number in handled:
@@ -119,12 +141,13 @@ def _reset_signals(handled: tuple[int, ...], *, is_python: bool) -> None:
             signal.signal(number, signal.SIG_DFL)
     if is_python:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def _exec(spec: Mapping[str, Any]) -> NoReturn:
+def _exec(spec: Mapping[str, Any], environ: Mapping[str, str]) -> NoReturn:
     argv: list[str] = spec["argv"]
     try:
-        os.execvpe(argv[0], argv, os.environ)  # noqa: S606  # what the manifest says
+        os.execvpe(argv[0], argv, {**environ, **spec["env"]})  # noqa: S606  # what the manifest says
     except OSError as error:
         raise StepError("exec", error.errno or 0, f"{error.strerror}: {argv[0]}") from error
     except ValueError as error:
@@ -132,53 +155,47 @@ def _exec(spec: Mapping[str, Any]) -> NoReturn:
 
 
 def _run(spec: Mapping[str, Any]) -> None:
-    """Call the target, and end as plain Python would: its exit status, its traceback, its atexit handlers."""
-    atexit._clear()  # noqa: SLF001  # handlers from before the fork are not the job's
-    found = _found(spec)
+    """Call the target, and end as plain Python would: its exit status, its traceback, its exit handlers."""
+    interpreter.forget_exit_handlers()
+    args, kwargs = pickle.loads(binascii.a2b_base64(spec["call"])) if "call" in spec else ((), {})  # noqa: S301  # ours
+    interrupted = False
     try:
+        found = _found(spec)
         if isinstance(found, type):
-            Workshop(partial(found, *spec["args"], **spec["kwargs"]), channel(), spec["stop_signal"]).serve()
+            Workshop(partial(found, *args, **kwargs), channel(), spec["stop_signal"]).serve()
         else:
-            found(*spec["args"], **spec["kwargs"])
-    except SystemExit:
+            found(*args, **kwargs)
+    except (SystemExit, StepError):
         raise
-    except KeyboardInterrupt as error:
-        _report(error)
-        raise SystemExit(128 + signal.SIGINT) from error
     except BaseException as error:
         _report(error)
+        interrupted = isinstance(error, KeyboardInterrupt)
         raise SystemExit(1) from error
     finally:
-        atexit._run_exitfuncs()  # noqa: SLF001  # multiprocessing ends a child by _exit, without them
+        interpreter.run_exit_handlers()  # multiprocessing may end a child without them
+        if interrupted:
+            _die_of_interrupt()
 
 
 def _found(spec: Mapping[str, Any]) -> Any:
     try:
         return find(Wanted(spec["job"], spec["where"], spec["target"], spec["folder"]))
     except TargetError as error:
+        if error.__cause__ is not None:
+            _report(error.__cause__)
         raise StepError("import", 0, str(error)) from error.__cause__
 
 
 def _report(error: BaseException) -> None:
-    """Print the traceback as Python would, from the job's own frames on, and tell the supervisor."""
-    _forget_own_frames(error)
-    traceback.print_exception(error)
-    place = place_of(error)
-    channel().send(
-        "error",
-        type=type(error).__name__,
-        message=str(error)[:2000],
-        file=place[0] if place else None,
-        line=place[1] if place else None,
-        traceback="".join(traceback.format_exception(error))[-20_000:],
-    )
+    """Show the traceback, and tell the supervisor: unless this is a fork of the job, which ends for itself."""
+    failure.show(error)
+    if os.getpid() == os.getsid(0):
+        with suppress(OSError):  # the job may have closed the channel
+            channel().send("error", **failure.told(error))
 
 
-def _forget_own_frames(error: BaseException) -> None:
-    frames = error.__traceback__
-    while frames is not None and frames.tb_next is not None and frames.tb_frame.f_code.co_filename.startswith(_HERE):
-        frames = frames.tb_next
-    error.__traceback__ = frames
-
-
-_HERE = os.path.dirname(__file__) + "/"  # hot: no Path objects in the child
+def _die_of_interrupt() -> None:
+    """End by SIGINT, as Python does after an uncaught KeyboardInterrupt: who waits shall see the signal."""
+    interpreter.flush_streams()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGINT)

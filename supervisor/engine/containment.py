@@ -10,7 +10,10 @@ import signal
 from contextlib import suppress
 from typing import NamedTuple
 
-MARK = b"JOBVISOR_RUN_ID="
+MARKS = (b"JOBVISOR_PROCESS=", b"JOBVISOR_RUN_ID=")
+"""Where a process says whose it is. A Worker's tick has a run id of its own, and names its process beside it."""
+OUT_OF_REACH = (ProcessLookupError, PermissionError)
+"""It is gone, or it runs as another user (a set-user-ID program of a job that is not root's)."""
 
 
 class Kin(NamedTuple):
@@ -24,6 +27,7 @@ class Sight(NamedTuple):
     """What /proc/PID/stat says of a process."""
 
     kin: Kin
+    name: str
     session: int
     is_zombie: bool
 
@@ -32,7 +36,7 @@ def children(pid: int) -> list[int]:
     """Return the pids of a process's children, of all its threads (proc(5), CONFIG_PROC_CHILDREN)."""
     found: list[int] = []
     with suppress(OSError):
-        for thread in os.listdir(f"/proc/{pid}/task"):  # hot: no Path objects
+        for thread in os.listdir(f"/proc/{pid}/task"):
             with suppress(OSError), open(f"/proc/{pid}/task/{thread}/children", "rb") as listing:
                 found += map(int, listing.read().split())
     return found
@@ -45,8 +49,10 @@ def sight(pid: int) -> Sight | None:
             text = file.read()
     except OSError:
         return None
-    fields = text.rpartition(b")")[2].split()
-    return Sight(Kin(pid, int(fields[19])), int(fields[3]), fields[0] in {b"Z", b"X"})
+    head, _, tail = text.rpartition(b")")
+    fields = tail.split()
+    name = head.partition(b"(")[2].decode(errors="replace")
+    return Sight(Kin(pid, int(fields[19])), name, int(fields[3]), fields[0] in {b"Z", b"X"})
 
 
 def descendants(pid: int) -> set[Kin]:
@@ -70,26 +76,38 @@ def run_of(pid: int) -> int | None:
     """Return the run id in the environment that a process was started with."""
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
-            environ = file.read()
+            environ = file.read().split(b"\0")
     except OSError:
         return None
-    for entry in environ.split(b"\0"):
-        if entry.startswith(MARK):
-            value = entry[len(MARK) :]
-            return int(value) if value.isdigit() else None
+    for mark in MARKS:
+        for entry in environ:
+            if entry.startswith(mark):
+                with suppress(ValueError):
+                    return int(entry[len(mark) :])
     return None
 
 
 def kill(pid: int) -> None:
     """Kill one process and, walking down, all below it."""
     for kin in descendants(pid):
-        with suppress(ProcessLookupError):
+        with suppress(*OUT_OF_REACH):
             os.kill(kin.pid, signal.SIGKILL)
-    with suppress(ProcessLookupError):
+    with suppress(*OUT_OF_REACH):
         os.kill(pid, signal.SIGKILL)
 
 
 def signal_group(leader: int, number: int) -> None:
     """Send a signal to the process group of a session leader; a group that is gone is no error."""
-    with suppress(ProcessLookupError):
+    with suppress(*OUT_OF_REACH):
         os.killpg(leader, number)
+
+
+def signal_job(leader: int, number: int) -> None:
+    """Send a signal to the group of an unreaped child, or to the child alone where it has not come to its own group."""
+    try:
+        os.killpg(leader, number)
+    except ProcessLookupError:
+        with suppress(*OUT_OF_REACH):
+            os.kill(leader, number)
+    except PermissionError:
+        return

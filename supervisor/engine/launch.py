@@ -1,31 +1,31 @@
 """What a run's process is told at its start: target, environment, folder."""
 
+import binascii
 import os
+import pickle
 import sys
 from collections.abc import Mapping
 from typing import Any
 
-from supervisor.core.actions import Spawn
+from supervisor.core.actions import Spawn, Tick
 from supervisor.core.job import Command, Job, Run
 from supervisor.core.runs import Attempt
 from supervisor.core.status import iso
 from supervisor.engine.child import CHANNEL_FD
 
-OURS = (
-    "NOTIFY_SOCKET",
-    "WATCHDOG_PID",
-    "WATCHDOG_USEC",
-    "LISTEN_FDS",
-    "LISTEN_PID",
-    "LISTEN_FDNAMES",
-    "JOURNAL_STREAM",
+NOT_THE_JOBS = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "JOURNAL_STREAM")
+"""Variables of the supervisor that mean nothing to a job, or harm; by their beginnings."""
+IDENTITY = frozenset(
+    f"JOBVISOR_{name}" for name in ("JOB", "INSTANCE", "FD", "RUN_ID", "PROCESS", "ATTEMPT", "TRIGGER", "DUE")
 )
-"""Variables of the supervisor that mean nothing to a job, or harm."""
+"""What tells a job which it is: a supervisor that is itself a job does not hand on its own."""
 
 
 def base_environ(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment that every job starts from."""
-    base = {name: value for name, value in environ.items() if name not in OURS and not name.startswith("JOBVISOR_")}
+    base = {
+        name: value for name, value in environ.items() if not name.startswith(NOT_THE_JOBS) and name not in IDENTITY
+    }
     base.setdefault("PYTHONUNBUFFERED", "1")
     base["PATH"] = _with_own_python(base.get("PATH", os.defpath))
     return base
@@ -38,7 +38,7 @@ def _with_own_python(path: str) -> str:
 
 
 def identity(run: Attempt) -> dict[str, str]:
-    """Return the variables that tell a run, or a Worker's tick, which it is."""
+    """Return the variables that tell a run which it is."""
     told = {
         "JOBVISOR_RUN_ID": str(run.run_id),
         "JOBVISOR_ATTEMPT": str(run.attempt),
@@ -46,6 +46,11 @@ def identity(run: Attempt) -> dict[str, str]:
     }
     due_at = iso(run.due_at)
     return told if due_at is None else told | {"JOBVISOR_DUE": due_at}
+
+
+def tick_identity(order: Tick) -> dict[str, str]:
+    """Return the variables that tell a Worker's tick which it is, and what it starts whose process that was."""
+    return {**identity(order.run), "JOBVISOR_PROCESS": str(order.run_id)}
 
 
 def launch(order: Spawn, folder: str) -> dict[str, Any]:
@@ -66,7 +71,6 @@ def launch(order: Spawn, folder: str) -> dict[str, Any]:
         "folder": folder,
         "cwd": job.process.cwd,
         "env": {**job.process.env, **own},
-        "unset": [],
         "stop_signal": job.supervision.stop_signal,
         "stop_timeout": None if timeout is None else timeout.total_seconds(),
         **_target(job),
@@ -76,7 +80,10 @@ def launch(order: Spawn, folder: str) -> dict[str, Any]:
 def _target(job: Job) -> dict[str, Any]:
     match job.target:
         case Run(target=target, args=args, kwargs=kwargs):
-            return {"target": target, "args": args, "kwargs": kwargs}
+            told: dict[str, Any] = {"target": target}
+            if args or kwargs:  # TOML's dates and times are no JSON
+                told["call"] = binascii.b2a_base64(pickle.dumps((tuple(args), dict(kwargs))), newline=False).decode()
+            return told
         case Command(argv=argv, shell=True):
             return {"argv": ["/bin/sh", "-c", *argv]}
         case Command(argv=argv):

@@ -1,10 +1,13 @@
-"""What the engine needs of Linux that Python does not offer: prctl(2), and the environment that /proc shows."""
+"""What the engine needs of Linux that Python does not offer: prctl(2), close_range(2), the environment in /proc."""
 
 import ctypes
 import os
+from contextlib import suppress
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
+_SYS_CLOSE_RANGE = 436
 _ENV_START, _ENV_END = 47, 48
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -20,10 +23,28 @@ def adopt_orphans() -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def _prctl(option: int, value: int) -> None:
+def name_process(name: str) -> None:
+    """Set what /proc/PID/stat calls this process and its forks until they exec; at most 15 bytes."""
+    _prctl(_PR_SET_NAME, name.encode())
+
+
+def _prctl(option: int, value: int | bytes) -> None:
     if _libc.prctl(option, value, 0, 0, 0) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"prctl: {os.strerror(number)}")
+
+
+def close_from(first: int) -> None:
+    """Close every descriptor from this one on.
+
+    ``os.closerange`` of a Python that was built for an older libc tries each number up to the limit, one by one.
+    """
+    if _libc.syscall(_SYS_CLOSE_RANGE, first, -1, 0) == 0:
+        return
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) >= first:
+            with suppress(OSError):  # the listing's own descriptor is closed by now
+                os.close(int(name))
 
 
 class EnvironSlot:

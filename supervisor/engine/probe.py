@@ -2,35 +2,27 @@
 
 import os
 import shutil
-import signal
-import socket
 from collections.abc import Mapping
 from typing import Any
 
-from supervisor.engine import linux
-from supervisor.engine.channel import Channel
-from supervisor.engine.child import CHANNEL_FD, Inherited
+from supervisor.engine import child
 from supervisor.engine.targets import TargetError, Wanted, find, kind_of
 
 
-def probe(spec: Mapping[str, Any], inherited: Inherited) -> None:
-    """Try each target and tell what it is; one that never comes back is known by its silence."""
-    os.dup2(inherited.stdout, 1)
-    os.dup2(inherited.stderr, 2)
-    os.dup2(inherited.channel, CHANNEL_FD, inheritable=False)
-    os.closerange(CHANNEL_FD + 1, 2**31 - 1)
-    os.setsid()
-    linux.die_with_parent(signal.SIGKILL)
-    if os.getppid() != inherited.parent:
-        return
-    os.chdir(spec["folder"])
-    channel = Channel(socket.socket(fileno=CHANNEL_FD))
+def probe(spec: Mapping[str, Any], inherited: child.Inherited) -> None:
+    """Try each target with its job's environment; one that never comes back is known by its silence."""
+    child.settle_in(spec, inherited)
+    channel = child.channel()
     for wish in spec["targets"]:
+        before = dict(os.environ)
+        os.environ.update(wish["env"])
         wanted = Wanted(wish["job"], wish["where"], wish["target"], spec["folder"])
         try:
             channel.send("found", job=wanted.job, target=kind_of(find(wanted)).value)
         except TargetError as error:
             channel.send("missing", job=wanted.job, problem=str(error))
+        os.environ.clear()
+        os.environ.update(before)
     os._exit(0)
 
 

@@ -109,14 +109,15 @@ _LIBRARY = tuple(
 
 
 def place_of(error: BaseException) -> tuple[str, int] | None:
-    """Return file and line of the innermost frame in the user's own code: not the library's, not installed packages."""
+    """Return file and line of the innermost frame in the user's own code; where none is, of the innermost of all."""
     frames = traceback.extract_tb(error.__traceback__)
     if isinstance(error, SyntaxError) and error.filename is not None:
         return error.filename, error.lineno or 0
     own = [frame for frame in frames if not _is_library(frame.filename)]
-    chosen = own[-1] if own else None
-    return (chosen.filename, chosen.lineno or 0) if chosen else None
+    for frame in reversed(own or frames):
+        return frame.filename, frame.lineno or 0
+    return None
 
 
 def _is_library(filename: str) -> bool:
-    return filename.startswith("<") or "/site-packages/" in filename or filename.startswith(_LIBRARY)
+    return filename.startswith(("<", *_LIBRARY)) or "/site-packages/" in filename or "/dist-packages/" in filename

@@ -10,9 +10,13 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+from supervisor import job
+from supervisor.engine import failure
 from supervisor.engine.channel import Channel
+from supervisor.wire import Message
 from supervisor.worker import Worker
 
 
@@ -20,22 +24,25 @@ class Workshop:
     """One Worker and the channel by which it is told what to do."""
 
     def __init__(self, make: Callable[[], Worker], channel: Channel, stop_signal: int) -> None:
-        self._channel = channel
-        self._wake, self._waker = socket.socketpair()
-        self._stopping = False
-        self._reason = "stop"
         self._make = make
+        self._channel = channel
         self._stop_signal = stop_signal
+        self._wake, self._waker = socket.socketpair()
+        self._waker.setblocking(False)
+        self._is_stopping = False
+        self._reason = "stop"
 
     def serve(self) -> None:
         """Return when the Worker has been stopped; what it raises goes through."""
+        job.watch_by(self._watch)
         worker = self._make()
         stops_itself = type(worker).stop is not Worker.stop
         if stops_itself:
-            signal.signal(self._stop_signal, self._asked)
+            with suppress(OSError):  # KILL and STOP cannot be handled
+                signal.signal(self._stop_signal, self._asked)
         worker.start()
         self._channel.send("serving")
-        while not self._stopping:
+        while not self._is_stopping:
             message = self._next()
             if message is not None:
                 self._handle(worker, message)
@@ -43,25 +50,39 @@ class Workshop:
             worker.stop(self._cause())
 
     def _asked(self, _number: int, _frame: object) -> None:
-        self._stopping = True
-        self._waker.send(b"\0")
+        self._is_stopping = True
+        with suppress(BlockingIOError):  # so many have come that the loop is awake
+            self._waker.send(b"\0")
 
-    def _next(self) -> dict[str, Any] | None:
-        """Return the next message; None where a stop came first."""
-        if self._channel.has_received:
-            return self._received()
+    def _watch(self, seconds: float) -> bool:
+        """Wait for the stop while a ``tick`` has the word; other messages stay for later."""
+        until = time.monotonic() + seconds
+        while not (self._is_stopping or self._channel.is_stopping()):
+            left = until - time.monotonic()
+            if left <= 0:
+                return False
+            self._sleep(left)
+        return True
+
+    def _sleep(self, seconds: float | None = None) -> None:
+        """Sleep until there is a message or a stop."""
         poll = select.poll()
-        poll.register(self._channel.sock, select.POLLIN)
+        poll.register(self._channel, select.POLLIN)
         poll.register(self._wake, select.POLLIN)
-        if self._channel.sock.fileno() not in {fd for fd, _ in poll.poll()}:
-            return None
-        return self._received()
+        poll.poll(None if seconds is None else seconds * 1000)
 
-    def _received(self) -> dict[str, Any] | None:
+    def _next(self) -> Message | None:
+        """Return the next message; None where there was none yet."""
+        message = self._received()
+        if message is None and not self._is_stopping:
+            self._sleep()
+        return message
+
+    def _received(self) -> Message | None:
         try:
-            return self._channel.receive(0)
+            return self._channel.receive()
         except EOFError:
-            self._stopping, self._reason = True, "supervisor gone"
+            self._is_stopping, self._reason = True, "supervisor gone"
             return None
 
     def _cause(self) -> str:
@@ -71,13 +92,27 @@ class Workshop:
                 self._reason = message["cause"]
         return self._reason
 
-    def _handle(self, worker: Worker, message: dict[str, Any]) -> None:
+    def _handle(self, worker: Worker, message: Message) -> None:
         match message:
             case {"kind": "stop", "cause": str(cause)}:
                 self._reason = cause
             case {"kind": "tick", "run_id": int(tick_id), "env": dict(identity)}:
                 os.environ.update(identity)
-                began, cpu = time.monotonic(), time.process_time()
-                worker.tick()
-                took, used = time.monotonic() - began, time.process_time() - cpu
-                self._channel.send("ticked", tick_id=tick_id, duration=took, cpu=used)
+                self._tick(worker, tick_id)
+
+    def _tick(self, worker: Worker, tick_id: int) -> None:
+        began, cpu = time.monotonic(), time.process_time()
+
+        def told() -> dict[str, Any]:
+            return {
+                "tick_id": tick_id,
+                "duration": time.monotonic() - began,
+                "cpu": time.process_time() - cpu,
+            }
+
+        try:
+            worker.tick()
+        except (Exception, KeyboardInterrupt) as error:
+            self._channel.send("ticked", **told(), error=failure.told(error))
+            raise
+        self._channel.send("ticked", **told(), error=None)

@@ -1,0 +1,186 @@
+"""One fork server as the supervisor sees it, from its exec to its death. The engine has one after the other."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from supervisor.engine.forkserver import PLACEHOLDER
+from supervisor.engine.line import Line
+from supervisor.engine.pidfd import ended
+from supervisor.wire import Message, pair
+
+KEPT_BACK = "PYTHONUNBUFFERED"
+"""Jobs have it in their environment; the fork server itself shall have buffers, which its children flush by line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """After how many seconds the engine takes something for hung."""
+
+    preload: float = 60.0
+    """One module of ``preload``."""
+    probe: float = 60.0
+    """One target in a probe."""
+    answer: float = 10.0
+    """The fork server's answer to anything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a fork server is started with."""
+
+    environ: Mapping[str, str]
+    path: Sequence[str]
+    preload: Sequence[str]
+    nofile: int
+    """The soft limit of open files that the jobs get back."""
+
+
+class Generation:
+    """A fork server. It is told orders; ``hear`` gets the facts about runs, ``died`` is called once."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        patience: Patience,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        hear: Callable[[Message, list[int]], None],
+        died: Callable[["Generation"], None],
+        say: Callable[[str, str], None],
+    ) -> None:
+        """Exec it.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+        self._patience = patience
+        self._loop = loop
+        self._hear_of_run = hear
+        self._died = died
+        self._say = say
+        self.refused: str | None = None
+        """The module of ``preload`` for which it had to end."""
+        self.started_at = loop.time()
+        self._importing: str | None = None
+        self._is_serving = False
+        self._overdue: asyncio.TimerHandle | None = None
+        self._awaits_pong = False
+        ours, theirs = pair()
+        with theirs:
+            try:
+                self._process = _exec(theirs.fileno(), settings.environ)
+            except OSError:
+                ours.close()
+                raise
+        self._line = Line(loop, ours, hear=self._hear, hung_up=self._end)
+        kept_back = {name: value for name, value in settings.environ.items() if name == KEPT_BACK}
+        self._line.put(
+            {
+                "path": list(settings.path),
+                "preload": list(settings.preload),
+                "environ": kept_back,
+                "nofile": settings.nofile,
+            }
+        )
+        self._wait(patience.preload)
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
+    def tell(self, message: Message, fds: Sequence[int] = ()) -> None:
+        """Give an order; lent descriptors stay open until the answer."""
+        self._line.put(message, fds)
+
+    def expect_answer(self) -> None:
+        """Take the fork server for hung unless it says something soon; while it imports, another clock runs."""
+        if self._is_serving and not self._awaits_pong:
+            self._awaits_pong = True
+            self._line.put({"order": "ping"})
+            self._wait(self._patience.answer)
+
+    def _hear(self, fact: Message, fds: list[int]) -> None:
+        match fact:
+            case {"fact": "preloading", "module": module}:
+                self._importing = module
+                self._wait(self._patience.preload)
+            case {"fact": "preload_failed", "module": module, "reason": reason}:
+                self._refuse(module, reason)
+            case {"fact": "preload_warning", "module": module, "text": text}:
+                self._say(module, f'preload: "{module}": {text}')
+            case {"fact": "serving"}:
+                self._importing = None
+                self._is_serving = True
+                self._wait(None)
+                self.expect_answer()
+            case {"fact": "pong"}:
+                self._awaits_pong = False
+                self._wait(None)
+            case _:
+                if self._awaits_pong:
+                    self._wait(self._patience.answer)
+                self._hear_of_run(fact, fds)
+
+    def _wait(self, seconds: float | None) -> None:
+        if self._overdue is not None:
+            self._overdue.cancel()
+        self._overdue = None if seconds is None else self._loop.call_later(seconds, self._hung)
+
+    def _hung(self) -> None:
+        if self._importing is not None:
+            self._refuse(self._importing, f"it takes more than {self._patience.preload:g} s to import")
+        else:
+            self._say("hung", "the fork server did not answer, and was killed")
+        self._overdue = None
+        self.kill()
+
+    def _refuse(self, module: str, reason: str) -> None:
+        self.refused, self._importing = module, None
+        self._say(module, f'preload: "{module}" is not preloaded: {reason}; each job imports it itself')
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+
+    def _end(self, problem: str) -> None:
+        if problem:
+            self._say("broken", f"the fork server was killed: {problem}")
+        if self._importing is not None:
+            self._refuse(self._importing, "importing it ended the process")
+        self._wait(None)
+        self._line.close()
+        self._died(self)
+
+    def hang_up(self) -> None:
+        """Let it end: it stops every job that it has, by the job's stop rule, and exits."""
+        self._wait(None)
+        self._line.close()
+
+    async def ended(self, within: float | None = None) -> None:
+        """Return when it is gone and reaped; kill it where that takes longer than ``within`` seconds."""
+        if self._process.poll() is not None:
+            return
+        gone = asyncio.ensure_future(ended(self._loop, os.pidfd_open(self._process.pid)))
+        done, _ = await asyncio.wait([gone], timeout=within)
+        if not done:
+            self.kill()
+        await gone
+        self._process.wait()
+
+
+def _exec(fd: int, environ: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    own = {name: value for name, value in environ.items() if name != KEPT_BACK}
+    return subprocess.Popen(  # noqa: S603  # our own interpreter and module
+        [sys.executable, "-m", "supervisor.engine.forkserver", str(fd)],
+        env={**own, "JOBVISOR_RUN_ID": PLACEHOLDER},
+        cwd=Path(__file__).parents[2],
+        pass_fds=(fd,),
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )

@@ -1,0 +1,102 @@
+"""A wire on the event loop: what waits goes out when the peer takes it, what comes is handed on as it comes."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Sequence
+
+from supervisor.wire import Message, Wire
+
+Hear = Callable[[Message, list[int]], None]
+"""Takes a message; takes the descriptors that it keeps out of the list, the others are closed."""
+
+
+class Line:
+    """One end of a conversation. A peer that is gone is silent: what it had said before is still heard."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        *,
+        hear: Hear,
+        hung_up: Callable[[str], None],
+    ) -> None:
+        """Take over the socket; ``hung_up`` is called once, with what is wrong or nothing, when no more will come."""
+        self._loop = loop
+        self._wire = Wire(sock)
+        self._hear = hear
+        self._hung_up = hung_up
+        self._is_due = False
+        self._is_cut = False
+        """Nothing can be sent any more."""
+        self._is_over = False
+        """Nothing will come any more."""
+        loop.add_reader(self._wire, self._listen)
+
+    def put(self, message: Message, fds: Sequence[int] = ()) -> None:
+        """Say something at the end of this turn of the loop; the descriptors stay open until the peer has answered."""
+        if self._is_cut:
+            return
+        self._wire.put(message, fds, lent=True)
+        if not self._is_due:
+            self._is_due = True
+            self._loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Say now what waits, as far as the peer takes it; the rest follows when it does."""
+        self._is_due = False
+        if self._is_cut:
+            return
+        try:
+            self._wire.flush()
+        except ConnectionError:
+            self._cut()
+            return
+        if self._wire.has_waiting:
+            self._is_due = True
+            self._loop.add_writer(self._wire, self._flush_rest)
+
+    def _flush_rest(self) -> None:
+        self._loop.remove_writer(self._wire)
+        self.flush()
+
+    def _cut(self) -> None:
+        if not self._is_cut:
+            self._is_cut = True
+            self._loop.remove_writer(self._wire)
+
+    def drain(self) -> None:
+        """Hear everything that has come by now."""
+        while not self._is_over and self._listen():
+            pass
+
+    def _listen(self) -> bool:
+        """Hear one datagram: one a turn of the loop, so that nobody who talks much holds up the others."""
+        try:
+            received = self._wire.receive()
+        except EOFError:
+            self._end("")
+            return False
+        except ValueError as error:
+            self._end(str(error))
+            return False
+        for message, fds in received:
+            self._hear(message, fds)
+            for fd in fds:
+                os.close(fd)
+        return bool(received)
+
+    def _end(self, problem: str) -> None:
+        self._is_over = True
+        self._loop.remove_reader(self._wire)
+        self._hung_up(problem)
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._wire.fileno() < 0:
+            return
+        self._is_over = True
+        self._loop.remove_reader(self._wire)
+        self._cut()
+        self._wire.close()

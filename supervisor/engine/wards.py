@@ -1,0 +1,120 @@
+"""The processes that the fork server has made, from their fork to the report of their end.
+
+A process that has ended is looked at by its pidfd, what is left of its job is killed, and only then it is reaped: the
+unreaped leader pins the group's id. What the fork server adopts (it is child subreaper) is looked at once per round.
+"""
+
+import os
+import signal
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import Any
+
+from supervisor.engine import containment
+
+
+class Ward:
+    """A process that the fork server has made and not yet reported the end of."""
+
+    __slots__ = ("kill_at", "known", "pid", "pidfd", "run_id", "stop_signal", "stop_timeout")
+
+    def __init__(self, run_id: int, pid: int, pidfd: int, stop_signal: int, stop_timeout: float | None) -> None:
+        self.run_id = run_id
+        self.pid = pid
+        self.pidfd = pidfd
+        self.stop_signal = stop_signal
+        self.stop_timeout = stop_timeout
+        self.known: set[containment.Kin] = set()
+        """Descendants seen before the first signal."""
+        self.kill_at: float | None = None
+
+    def stop(self, number: int) -> None:
+        """Signal the whole job; a stopped one would not act on it, so it is continued."""
+        self.known |= containment.descendants(self.pid)
+        containment.signal_job(self.pid, number)
+        containment.signal_job(self.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """Kill the job's group and first process; what left the group is killed when its end is seen."""
+        self.known |= containment.descendants(self.pid)
+        containment.signal_job(self.pid, signal.SIGKILL)
+
+
+class Wards:
+    """All of them, by what they are asked for."""
+
+    def __init__(self) -> None:
+        self._by_run: dict[int, Ward] = {}
+        self._by_pid: dict[int, Ward] = {}
+        self._by_pidfd: dict[int, Ward] = {}
+        self._ended: dict[int, Ward] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_run)
+
+    def __iter__(self) -> Iterator[Ward]:
+        return iter(self._by_run.values())
+
+    def get(self, run_id: int) -> Ward | None:
+        """Return the process of a run, if it has one."""
+        return self._by_run.get(run_id)
+
+    def add(self, ward: Ward) -> None:
+        """Take on a process that has just been made."""
+        self._by_run[ward.run_id] = self._by_pid[ward.pid] = self._by_pidfd[ward.pidfd] = ward
+
+    def note_end(self, pidfd: int) -> None:
+        """Note that the process of a pidfd has ended."""
+        ward = self._by_pidfd.pop(pidfd)
+        self._ended[ward.pid] = ward
+
+    @property
+    def has_ended(self) -> bool:
+        """True while ended processes wait to be reaped."""
+        return bool(self._ended)
+
+    def bury(self) -> Iterable[tuple[Ward, int, Any]]:
+        """Kill what ended jobs have left; reap those that left nothing, and return them with status and rusage."""
+        for pid in self._ended:
+            containment.signal_group(pid, signal.SIGKILL)
+        haunted = self._sweep()
+        return [self._reap(ward) for ward in list(self._ended.values()) if ward.pid not in haunted]
+
+    def _reap(self, ward: Ward) -> tuple[Ward, int, Any]:
+        _, status, usage = os.wait4(ward.pid, 0)
+        os.close(ward.pidfd)
+        del self._by_run[ward.run_id], self._by_pid[ward.pid], self._ended[ward.pid]
+        return ward, status, usage
+
+    def _sweep(self) -> set[int]:
+        """Deal with adopted processes; return the leaders whose jobs still have some alive."""
+        haunted: set[int] = set()
+        for pid in containment.children(os.getpid()):
+            if pid in self._by_pid:
+                continue
+            seen = containment.sight(pid)
+            if seen is None:
+                continue
+            if seen.is_zombie:
+                with suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
+                continue
+            owner = self._owner(seen)
+            if owner is not None:
+                haunted.add(owner)
+                containment.kill(pid)
+        return haunted
+
+    def _owner(self, seen: containment.Sight) -> int | None:
+        """Return the leader of the ended job that an adopted process belongs to; kill one whose job is long gone."""
+        for ward in self._ended.values():
+            if seen.kin in ward.known or seen.session == ward.pid:
+                return ward.pid
+        run_id = containment.run_of(seen.kin.pid)
+        if run_id is None:
+            return None
+        if run_id not in self._by_run:
+            containment.kill(seen.kin.pid)
+            return None
+        pid = self._by_run[run_id].pid
+        return pid if pid in self._ended else None
