@@ -8,7 +8,8 @@ import sys
 from supervisor.cli.commands import as_json
 from supervisor.cli.commands import command as jobvisor
 from supervisor.cli.place import Place
-from supervisor.core.job import Job, Kind, Run, kind_problem
+from supervisor.core.job import Job, Run, kind_problem
+from supervisor.core.kind import Kind
 from supervisor.core.manifest import Manifest
 from supervisor.engine.launch import base_environ
 from supervisor.engine.probe import program_problem
