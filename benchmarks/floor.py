@@ -8,9 +8,10 @@ import gc
 import multiprocessing
 import multiprocessing.connection
 import signal
+import socket
 import sys
+from multiprocessing.context import ForkProcess
 from pathlib import Path
-from typing import Never
 
 sys.path.insert(0, str(Path(__file__).with_name("workload")))
 import webapp
@@ -18,27 +19,26 @@ import webapp
 forking = multiprocessing.get_context("fork")
 
 
-def main(count: int) -> Never:
+def main(count: int) -> None:
     gc.collect()
     gc.freeze()  # what Python's documentation advises before a fork: children then share more
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    jobs = [fork() for _ in range(count)]
-    by_sentinel = {job.sentinel: job for job in jobs}
-    try:
-        while True:
-            for sentinel in multiprocessing.connection.wait(list(by_sentinel)):
-                assert isinstance(sentinel, int)
-                by_sentinel.pop(sentinel).join()
-                replacement = fork()
-                by_sentinel[replacement.sentinel] = replacement
-    finally:
-        for job in by_sentinel.values():
-            job.kill()
-        for job in by_sentinel.values():
-            job.join()
+    asked, asks = socket.socketpair()
+    asks.setblocking(False)
+    signal.set_wakeup_fd(asks.fileno())
+    signal.signal(signal.SIGTERM, lambda *_: None)  # it wakes the wait below, and never comes in between
+    jobs: dict[object, ForkProcess] = {job.sentinel: job for job in (fork() for _ in range(count))}
+    while asked not in (ready := multiprocessing.connection.wait([*jobs.keys(), asked])):  # type: ignore[list-item]
+        for sentinel in ready:
+            jobs.pop(sentinel).join()
+            replacement = fork()
+            jobs[replacement.sentinel] = replacement
+    for job in jobs.values():
+        job.kill()
+    for job in jobs.values():
+        job.join()
 
 
-def fork() -> "multiprocessing.context.ForkProcess":
+def fork() -> ForkProcess:
     process = forking.Process(target=webapp.main)
     process.start()
     return process

@@ -1,5 +1,6 @@
 """The sides that are measured, each as one program in a folder of its own: ours, supervisord, the floor."""
 
+import compileall
 import json
 import os
 import signal
@@ -21,6 +22,11 @@ WORKLOAD = HERE / "workload"
 SCRIPT = WORKLOAD / "webapp.py"
 OWN = [sys.executable, "-m", "supervisor"]
 END_WITHIN = 60.0
+
+compileall.compile_dir(HERE, quiet=1, maxlevels=1)
+compileall.compile_dir(HERE.parent / "supervisor", quiet=1)  # as pip does for what it installs, supervisord too
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a benchmark that is ended ends its sides too
 
 Side = Callable[[Path], Sequence[str]]
 """Given an empty folder, prepares it and returns the command line that starts the side there."""
@@ -81,17 +87,18 @@ def _arrived(arrivals: Arrivals, count: int, output: Path) -> list[int]:
 
 
 def _end(process: "subprocess.Popen[bytes]", jobs: Sequence[int]) -> None:
-    """Ask the side to end its jobs; a job that it has left is killed, and said."""
+    """Ask the side to end its jobs; jobs that it has left are killed, and counted."""
     process.send_signal(signal.SIGTERM)
     try:
         process.wait(END_WITHIN)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    for pid in jobs:
-        if _is_ours(pid):
-            print(f"{process.args!r} left job {pid} running", file=sys.stderr)
-            os.kill(pid, signal.SIGKILL)
+    left = [pid for pid in jobs if _is_ours(pid)]
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    if left:
+        print(f"{process.args!r} left {len(left)} jobs running", file=sys.stderr)
 
 
 def _is_ours(pid: int) -> bool:
