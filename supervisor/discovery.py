@@ -1,27 +1,33 @@
 """Where the manifest is, and where its supervisor listens: what every client must know before anything else.
 
-Imported by each client command, so it imports little itself.
+Each client command imports this, so it imports little itself.
 """
 
+import json
 import os
 from collections.abc import Iterator, Mapping
-from hashlib import sha256
 
+from supervisor.core import folders
 from supervisor.errors import JobvisorError
 
 NAME = "jobs.toml"
+_FNV_OFFSET, _FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
+_STRING = json.JSONDecoder(strict=False)
+"""TOML's basic strings are JSON's, but for ``\\U`` and ``\\e``."""
 
 
 def locate(explicit: str | None, environ: Mapping[str, str], cwd: str) -> str:
     """Return the manifest's absolute path: named, else ``$JOBVISOR_MANIFEST``, else the nearest jobs.toml upwards.
 
+    A folder that is named stands for the jobs.toml in it. Whether what is named exists is for its reader to say.
+
     Raises:
-        JobvisorError: there is none; the text says where was looked and what to do.
+        JobvisorError: none is named and there is none; the text says where was looked and what to do.
     """
     named = explicit or environ.get("JOBVISOR_MANIFEST")
     if named:
-        path = os.path.join(cwd, named)
-        return os.path.abspath(os.path.join(path, NAME) if os.path.isdir(path) else path)
+        path = os.path.abspath(os.path.join(cwd, named))
+        return os.path.join(path, NAME) if os.path.isdir(path) else path
     folder = os.path.abspath(cwd)
     while True:
         path = os.path.join(folder, NAME)
@@ -35,55 +41,90 @@ def locate(explicit: str | None, environ: Mapping[str, str], cwd: str) -> str:
         folder = parent
 
 
-def manifest_id(path: str) -> str:
-    """Return a manifest's ID in the names of run-time folders: a hash of its real path."""
-    return sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:16]
+def manifest_id(manifest: str) -> str:
+    """Return a manifest's ID in the names of run-time folders: a hash of its real path, 16 hexadecimal digits.
+
+    It names and guards nothing, so it is FNV-1a of 64 bits: hashlib would load OpenSSL into every client.
+    """
+    digest = _FNV_OFFSET
+    for byte in os.fsencode(os.path.realpath(manifest)):
+        digest = (digest ^ byte) * _FNV_PRIME % 2**64
+    return f"{digest:016x}"
 
 
 def sockets(explicit: str | None, manifest: str, environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield where the supervisor of a manifest may listen, the likeliest first; the first that answers is it."""
-    for named in (explicit, environ.get("JOBVISOR_SOCKET")):
-        if named:
-            yield os.path.abspath(named)
-            return
-    folder = os.path.dirname(manifest)
-    state_dir, socket = lenient_settings(manifest)
-    if socket:
-        yield os.path.join(folder, socket)
+    """Yield where the supervisor of a manifest may listen, the likeliest first; the first that answers is it.
+
+    One that is named (by the caller, or by ``$JOBVISOR_SOCKET``) is the only one; then the manifest may be empty.
+    """
+    named = explicit or environ.get("JOBVISOR_SOCKET")
+    if named:
+        yield os.path.abspath(named)
+        return
+    state_dir, socket = lenient_paths(manifest, environ)
+    if socket is not None:
+        yield socket
     ident = manifest_id(manifest)
-    yield f"/run/jobvisor/{ident}/control.sock"
+    yield f"/run/jobvisor/{ident}/{folders.SOCKET}"
     runtime = environ.get("XDG_RUNTIME_DIR")
     if runtime:
-        yield f"{runtime}/jobvisor/{ident}/control.sock"
-    state_dir = state_dir or environ.get("STATE_DIRECTORY") or ".jobvisor"
-    yield os.path.join(folder, state_dir, "control.sock")
+        yield f"{runtime}/jobvisor/{ident}/{folders.SOCKET}"
+    yield os.path.join(state_dir, folders.SOCKET)
+    given = folders.socket(environ)
+    if given is not None:
+        yield given
 
 
-def lenient_settings(manifest: str) -> tuple[str | None, str | None]:
-    """Return ``state_dir`` and ``socket`` as [supervisor] names them; a broken manifest hides no running supervisor."""
-    state_dir = socket = None
+def lenient_paths(manifest: str, environ: Mapping[str, str]) -> tuple[str, str | None]:
+    """Return the state_dir, and the socket where ``[supervisor]`` names one; both absolute.
+
+    A manifest that is broken, or not there, hides no running supervisor: this looks for two keys line by line and
+    takes whatever else it meets for granted.
+    """
+    folder = os.path.dirname(os.path.abspath(manifest))
+    found: dict[str, str] = {}
     try:
-        with open(manifest, encoding="utf-8", errors="replace") as lines:
-            inside = False
-            for line in lines:
-                bare = line.strip()
-                if bare.startswith("["):
-                    inside = bare.partition("#")[0].replace(" ", "").rstrip() == "[supervisor]"
-                elif inside:
-                    name, equals, value = bare.partition("=")
-                    if equals and name.strip() == "state_dir":
-                        state_dir = _unquoted(value)
-                    elif equals and name.strip() == "socket":
-                        socket = _unquoted(value)
+        with open(manifest, encoding="utf-8-sig", errors="replace") as lines:
+            for key, value in _supervisor_keys(lines):
+                text = _text(value)
+                if text and key in {"state_dir", "socket"}:
+                    found.setdefault(key, text)
     except OSError:
-        return None, None
-    return state_dir, socket
+        found.clear()  # the reader of the manifest says why; the defaults still lead to the supervisor
+    state_dir = os.path.normpath(os.path.join(folder, found.get("state_dir") or folders.state_dir(environ)))
+    socket = found.get("socket")
+    return state_dir, os.path.normpath(os.path.join(folder, socket)) if socket else None
 
 
-def _unquoted(value: str) -> str | None:
-    value = value.strip()
-    quote = value[:1]
-    if quote not in {'"', "'"}:
+def _supervisor_keys(lines: Iterator[str]) -> Iterator[tuple[str, str]]:
+    """Yield key and what is behind ``=``, for each line of ``[supervisor]``, also written as ``supervisor.key = …``."""
+    table = ""
+    for line in lines:
+        bare = line.strip()
+        if bare.startswith("["):
+            table = _bare(bare[1:].partition("]")[0])
+            continue
+        key, equals, value = bare.partition("=")
+        key = _bare(key)
+        if equals and table == "supervisor":
+            yield key, value
+        elif equals and not table and key.startswith("supervisor."):
+            yield key.removeprefix("supervisor."), value
+
+
+def _bare(key: str) -> str:
+    return "".join(part for part in key if part not in " \t\"'")
+
+
+def _text(value: str) -> str | None:
+    """Return the string that a value starts with, or None where it is none."""
+    value = value.lstrip()
+    if value.startswith("'"):
+        text, closed, _ = value[1:].partition("'")
+        return text if closed else None
+    if not value.startswith('"'):
         return None
-    content, closed, _ = value[1:].partition(quote)
-    return content if closed else None
+    try:
+        return str(_STRING.raw_decode(value)[0])
+    except ValueError:
+        return None

@@ -1,14 +1,16 @@
 """From files to a manifest: jobs.toml, what it includes, and the files of variables that it names."""
 
 import os
-import shlex
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import tzinfo
+from glob import glob
 from pathlib import Path
 from typing import Any
 
-from supervisor.core.manifest import Manifest, Problem, Source, Surroundings, line_of, parse
+from supervisor.core import folders
+from supervisor.core.manifest import Manifest, Positions, Problem, Source, Surroundings, parse
 from supervisor.core.schedule import zone
 from supervisor.errors import ManifestError
 from supervisor.localzone import local_zone
@@ -18,122 +20,120 @@ def load(path: Path, environ: Mapping[str, str]) -> Manifest:
     """Return the manifest of a file.
 
     Raises:
-        ManifestError: every problem at once, each with file, line, key and what was expected.
+        ManifestError: every problem at once, by file and line, each with its key and what was expected.
     """
-    path = path.absolute()
-    texts: dict[str, str] = {}
-    sources: list[Source] = []
-    broken: list[str] = []
-    main = _read(path, path.name, texts, sources, broken)
-    if main is not None:
-        for included in _included(path.parent, main, texts, broken, path.name):
-            _read(included, os.path.relpath(included, path.parent), texts, sources, broken)
-    if broken:
-        raise ManifestError(tuple(broken))
-    found = parse(sources, _surroundings(path, environ))
-    if isinstance(found, Manifest):
+    name = os.path.abspath(path)
+    reading = _Reading(os.path.dirname(name))
+    reading.read(name)
+    if not reading.sources:
+        raise ManifestError(tuple(map(str, reading.problems)))
+    for included in reading.included(name):
+        reading.read(included)
+    found = parse(reading.sources, _surroundings(name, environ))
+    if isinstance(found, Manifest) and not reading.problems:
         return found
-    raise ManifestError(tuple(_lines(found, texts)))
+    problems = reading.problems + ([] if isinstance(found, Manifest) else list(found))
+    order = {file: index for index, file in enumerate(reading.files)}
+    raise ManifestError(tuple(map(str, sorted(problems, key=lambda each: (order[each.file], each.line)))))
 
 
-def _read(
-    path: Path, shown: str, texts: dict[str, str], sources: list[Source], broken: list[str]
-) -> Mapping[str, Any] | None:
-    text = ""
-    try:
-        text = path.read_bytes().decode()
-        document = tomllib.loads(text)
-    except OSError as error:
-        todo = "; write one with `jobvisor init`" if isinstance(error, FileNotFoundError) else ""
-        broken.append(f"{path}: cannot read the manifest: {error.strerror}{todo}")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        broken.append(f"{shown}:{line}: not UTF-8 text")
-    except tomllib.TOMLDecodeError as error:
-        broken.append(f"{shown}:{_toml_line(error, text)}: not TOML: {error}")
-    except RecursionError:
-        broken.append(f"{shown}:1: not TOML: nested too deeply")
-    else:
-        texts[shown] = text
-        sources.append(Source(file=shown, document=document))
-        return document
-    return None
+@dataclass(slots=True)
+class _Reading:
+    """The files of one manifest, and what is wrong with them before their keys are looked at."""
 
+    folder: str
+    sources: list[Source] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
 
-def _toml_line(error: tomllib.TOMLDecodeError, text: str) -> int:
-    """Return the line that the message names, or the last."""
-    _, _, rest = str(error).rpartition("(at line ")
-    number = rest.partition(",")[0]
-    return int(number) if number.isdigit() else text.count("\n") + 1
-
-
-def _included(
-    folder: Path, main: Mapping[str, Any], texts: Mapping[str, str], broken: list[str], shown: str
-) -> list[Path]:
-    patterns = main.get("include", [])
-    line = line_of(texts[shown], ("include",))
-    if not isinstance(patterns, list) or not all(isinstance(pattern, str) and pattern for pattern in patterns):
-        broken.append(f'{shown}:{line}: include: expected an array of paths or patterns such as ["jobs.d/*.toml"]')
-        return []
-    found: list[Path] = []
-    for pattern in patterns:
-        if os.path.isabs(pattern):
-            matches = sorted(Path("/").glob(pattern.lstrip("/")))
+    def read(self, path: str) -> None:
+        """Read one file, named in problems by its path from the manifest's folder."""
+        shown = os.path.relpath(path, self.folder)
+        self.files.append(shown)
+        try:
+            text = _text(path).replace("\r\n", "\n")
+        except _NotTextError as error:
+            self.problems.append(Problem(shown, error.line, "", "not UTF-8 text"))
+        except ValueError as error:
+            todo = "" if os.path.exists(path) or self.sources else "; write one with `jobvisor init`"
+            self.problems.append(Problem(shown, 0, "", f"{error}{todo}"))
         else:
-            matches = sorted(folder.glob(pattern))
-        if not matches and not set(pattern) & set("*?["):
-            broken.append(f'{shown}:{line}: include: no file "{pattern}" in {folder}')
-        found += (match for match in matches if match.is_file() and match not in found)
-    return found
+            document = self._document(shown, text)
+            if document is not None:
+                self.sources.append(Source(file=shown, document=document, positions=Positions(text)))
+
+    def _document(self, shown: str, text: str) -> Mapping[str, Any] | None:
+        try:
+            return tomllib.loads(text)
+        except RecursionError:
+            self.problems.append(Problem(shown, 1, "", "not TOML that can be read: nested too deeply"))
+        except ValueError as error:  # also of int(), for a number of too many digits
+            self.problems.append(Problem(shown, _toml_line(str(error), text), "", f"not TOML: {error}"))
+        return None
+
+    def included(self, main: str) -> list[str]:
+        """Return the files that ``include`` means, sorted; patterns that match nothing are fine, paths are not."""
+        patterns = self.sources[0].document.get("include", [])
+        found: set[str] = set()
+        for index, pattern in enumerate(patterns if isinstance(patterns, list) else []):
+            if not isinstance(pattern, str) or not pattern or "\0" in pattern:
+                continue  # the parser says so
+            path = os.path.normpath(os.path.join(self.folder, pattern))
+            if os.path.isfile(path):
+                found.add(path)
+            elif set(pattern) & set("*?["):
+                matches = glob(pattern, root_dir=self.folder, recursive=True)
+                found.update(os.path.normpath(os.path.join(self.folder, match)) for match in matches)
+            else:
+                line = self.sources[0].positions.line_of(("include", index))
+                what = f'found "{pattern}"; expected a file, and there is none at {path}'
+                self.problems.append(Problem(self.files[0], line, f"include[{index}]", what))
+        return sorted(path for path in found - {main} if os.path.isfile(path))
 
 
-def _surroundings(path: Path, environ: Mapping[str, str]) -> Surroundings:
-    runtime = environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+class _NotTextError(ValueError):
+    """A file is not UTF-8 text, from a line on."""
+
+    def __init__(self, path: str, line: int) -> None:
+        super().__init__(f"{path}:{line}: not UTF-8 text")
+        self.line = line
+
+
+def _text(path: str) -> str:
+    """Return the text of a file, without a byte order mark.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _NotTextError(path, content[: error.start].count(b"\n") + 1) from error
+
+
+def _toml_line(message: str, text: str) -> int:
+    """Return the line that a message of ``tomllib`` names, or the last."""
+    number = message.rpartition("(at line ")[2].partition(",")[0]
+    return int(number) if number.isdigit() else text.rstrip("\n").count("\n") + 1
+
+
+def _surroundings(path: str, environ: Mapping[str, str]) -> Surroundings:
     return Surroundings(
-        path=str(path),
-        folder=str(path.parent),
-        state_dir=environ.get("STATE_DIRECTORY", "").partition(":")[0] or ".jobvisor",
-        log_dir=environ.get("LOGS_DIRECTORY", "").partition(":")[0] or None,
-        socket=f"{runtime}/control.sock" if runtime else None,
+        path=path,
+        folder=os.path.dirname(path),
+        state_dir=folders.state_dir(environ),
+        log_dir=folders.log_dir(environ),
+        socket=folders.socket(environ),
         zone=lambda name: _zone(name, environ),
-        env_file=_variables,
+        read=_text,
         join=lambda folder, name: os.path.normpath(os.path.join(folder, name)),
     )
 
 
 def _zone(name: str, environ: Mapping[str, str]) -> tzinfo:
     return local_zone(environ) if name == "local" else zone(name)
-
-
-def _variables(path: str) -> Mapping[str, str]:
-    """Return the variables of a file of ``NAME=value`` lines, quotes as in a shell, ``#`` comments, ``export`` allowed.
-
-    Raises:
-        ValueError: it cannot be read, or a line is none of these.
-    """
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text") from error
-    variables: dict[str, str] = {}
-    for number, line in enumerate(lines, 1):
-        bare = line.strip().removeprefix("export ").strip()
-        if not bare or bare.startswith("#"):
-            continue
-        name, equals, value = bare.partition("=")
-        if not equals or not name.strip().isidentifier():
-            raise ValueError(f"{path}:{number}: expected NAME=value")
-        try:
-            variables[name.strip()] = " ".join(shlex.split(value, comments=True))
-        except ValueError as error:
-            raise ValueError(f"{path}:{number}: {error}") from error
-    return variables
-
-
-def _lines(problems: tuple[Problem, ...], texts: Mapping[str, str]) -> list[str]:
-    """Return the problems as people read them, sorted by file and line."""
-    order = list(texts)
-    placed = [(order.index(at.file), line_of(texts[at.file], at.path), at) for at in problems]
-    return [f"{at.file}:{line}: {at.key}: {at.text}" for _, line, at in sorted(placed, key=lambda each: each[:2])]

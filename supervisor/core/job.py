@@ -146,6 +146,14 @@ class Process:
     cwd: str = "/"
 
 
+PROCESS_KEYS = frozenset({"restart", "max_restarts", "within", "on_give_up"})
+"""Keys about a process that lives on: not for a scheduled function or command."""
+RUN_KEYS = frozenset({"retries"})
+"""Keys about the attempts of a run: not for a Worker."""
+KIND_KEYS = PROCESS_KEYS | RUN_KEYS
+"""Keys of which only the target's kind tells whether they apply."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One ``[jobs.NAME]`` table, every default filled in."""
@@ -161,9 +169,9 @@ class Job:
     process: Process = field(default_factory=Process)
     log: LogFiles | LogMode = field(default_factory=LogFiles)
     written: frozenset[str] = frozenset()
-    """The keys that stand in the job's own table: some are an error once the target's kind is known."""
+    """Those of ``KIND_KEYS`` that stand in the job's own table."""
     where: str = ""
-    """``file`` or ``file:line`` of the job's table, for messages."""
+    """``file:line`` of the job's table, for messages."""
 
     @property
     def is_long_lived(self) -> bool:
@@ -172,12 +180,18 @@ class Job:
 
 
 def kind_problem(job: Job, kind: Kind) -> str | None:
-    """Return what is wrong with a job now that its target's kind is known, or None."""
-    where = f" ({job.where})" if job.where else ""
+    """Return what is wrong with a job now that its target's kind is known, or None.
+
+    A scheduled function has attempts, a scheduled Worker a process that lives between its ticks: each has keys of its
+    own. Those of the defaults are left out in silence where they do not apply.
+    """
     if job.schedule is None:
         return None
-    if kind is Kind.WORKER and "retries" in job.written:
-        return f'job "{job.name}"{where}: retries does not apply to a Worker, which has a restart policy; use `restart`'
-    if kind is not Kind.WORKER and "restart" in job.written:
-        return f'job "{job.name}"{where}: restart does not apply to a scheduled {kind.value}; use `retries`'
-    return None
+    misplaced = sorted(job.written & (RUN_KEYS if kind is Kind.WORKER else PROCESS_KEYS))
+    if not misplaced:
+        return None
+    where = f" ({job.where})" if job.where else ""
+    what = ", ".join(f"`{key}`" for key in misplaced)
+    if kind is Kind.WORKER:
+        return f'job "{job.name}"{where}: {what} does not apply to a Worker, which has a restart policy; use `restart`'
+    return f'job "{job.name}"{where}: {what} does not apply to a scheduled {kind.value}; use `retries`'

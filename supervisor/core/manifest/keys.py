@@ -1,151 +1,189 @@
-"""Every key of the manifest: how it is read, what it means, which jobs it is for.
+"""Every key of the manifest, one table of keys for each of its tables: what it takes, its default, what it means.
 
-No library parses this: those at hand stop at the first error or cannot name the nearest word, and cost the supervisor
-more memory than all of its own code.
+The parser is driven by these tables, and so can be a JSON schema or a page of documentation. No library parses the
+manifest: those at hand stop at the first error or cannot name the nearest word, and cost the supervisor more memory
+than all of its own code.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 
 from supervisor.core.job import LogMode, Missed, OnGiveUp, Overlap, Restart
-from supervisor.core.manifest import readers as read
+from supervisor.core.manifest.readers import (
+    Choice,
+    Duration,
+    Flag,
+    Inside,
+    Instant,
+    Number,
+    Several,
+    Signal,
+    Size,
+    Text,
+    Whole,
+    choice_of,
+)
+from supervisor.core.manifest.tables import Key, Keys, Only
+from supervisor.core.manifest.targets import Arguments, CommandLine, Environment, Exits, Module, Target
 
-EVERY_LEAST = timedelta(milliseconds=100)
-
-
-class Only(StrEnum):
-    """The kind of job that a key is for."""
-
-    ANY = "any job"
-    SCHEDULED = "a scheduled job"
-    RUN = "`run`"
-    COMMAND = "`command`"
-    EVERY = "`every`"
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """One key: its reader, what it means, which jobs it is for, and whether it is built."""
-
-    read: read.Reader
-    meaning: str
-    only: Only = Only.ANY
-    is_supported: bool = True
-    inside: Mapping[str, "Key"] | None = None
-    """The keys of its table, where it may be one."""
+_SOONEST = timedelta(milliseconds=100)
+_FILLED = Text(filled=True)
+_LEVELS = ("TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL")
 
 
-def _later(meaning: str) -> Key:
-    return Key(read.text, meaning, is_supported=False)
+def _later(meaning: str, inside: Keys | None = None) -> Key:
+    return Key(Inside(), meaning, inside=inside, is_supported=False)
 
 
-BACKOFF = {
-    "initial": Key(read.duration(), "delay before the first restart of a streak"),
-    "factor": Key(read.number(1, 1000), "growth from one restart to the next"),
-    "max": Key(read.duration(), "longest delay"),
-    "jitter": Key(read.number(0, 1), "share of the delay by which it varies, both ways"),
+BACKOFF: Keys = {
+    "initial": Key(Duration(), "delay before the first restart of a streak", '"500ms"'),
+    "factor": Key(Number(1, 1000), "growth from one restart to the next", "2"),
+    "max": Key(Duration(), "longest delay; at least `initial`", '"30s"'),
+    "jitter": Key(Number(0, 1), "share of the delay by which it varies, both ways", "0.1"),
 }
-LOG = {
-    "max_size": Key(read.size, "size at which a file is rotated"),
-    "keep": Key(read.whole(0, 1000), "rotated files that are kept"),
-    "timestamps": Key(read.flag, "a UTC time before each line"),
-    "stderr": Key(read.text, '"merge" into the same file, or "separate"'),
-}
-OWN_LOG = {
-    "level": Key(read.text, "least level that is written"),
-    "file": Key(read.filled, "a file beside stderr"),
-    "max_size": Key(read.size, "size at which the file is rotated"),
-    "keep": Key(read.whole(0, 1000), "rotated files that are kept"),
-}
-HISTORY = {
-    "keep": Key(read.duration(), "age to which runs are kept"),
-    "keep_runs": Key(read.whole(1), "runs that are kept of a job"),
-}
-
-JOB = {
-    "description": Key(read.text, "shown by status"),
-    "enabled": Key(read.flag, "false: listed, never started"),
-    "run": Key(read.target, '"package.module:name", a function or a Worker class'),
-    "args": Key(read.array, "positional arguments of `run`", Only.RUN),
-    "kwargs": Key(read.mapping, "keyword arguments of `run`", Only.RUN),
-    "command": Key(read.command, "a program and its arguments, or one string split as a shell would"),
-    "shell": Key(read.flag, "true: /bin/sh runs the string", Only.COMMAND),
-    "every": Key(read.duration(least=EVERY_LEAST), "from start to start, drift-free"),
-    "delay": Key(read.duration(least=EVERY_LEAST), "from the end of a run to the next start"),
-    "cron": Key(read.filled, "five fields or an @alias"),
-    "at": Key(read.instant, "once"),
-    "timezone": Key(read.text, 'IANA name, or "local"', Only.SCHEDULED),
-    "align": Key(read.text, '"clock": the grid stands on the Unix epoch', Only.EVERY),
-    "offset": Key(read.duration(zero=True), "shifts the grid", Only.EVERY),
-    "run_at_start": Key(read.flag, "run also at first sight", Only.SCHEDULED),
-    "jitter": Key(read.duration(zero=True), "delays each start by up to this", Only.SCHEDULED),
-    "overlap": Key(read.one_of(Overlap), "due while a run is active", Only.SCHEDULED),
-    "max_parallel": Key(read.whole(1, 1000), 'runs side by side with overlap = "allow"', Only.SCHEDULED),
-    "missed": Key(read.one_of(Missed), "which missed due times are made up", Only.SCHEDULED),
-    "missed_within": Key(read.duration(), "older ones are not made up", Only.SCHEDULED),
-    "missed_limit": Key(read.whole(1, 10_000), 'at most so many with missed = "all"', Only.SCHEDULED),
-    "late_after": Key(read.duration(), "not started or still running: late", Only.SCHEDULED),
-    "expect_success_within": Key(read.duration(), "no good run for so long: late", Only.SCHEDULED),
-    "retries": Key(read.whole(0, 1000), "further attempts of a failed run", Only.SCHEDULED),
-    "timeout": Key(read.duration(), "longest attempt", Only.SCHEDULED),
-    "deadline": Key(read.duration(), "longest time for all attempts of a due time", Only.SCHEDULED),
-    "pause_after_failures": Key(read.whole(1, 10_000), "pause after so many in a row", Only.SCHEDULED),
-    "restart": Key(
-        read.one_of(
-            Restart,
-            {"permanent": Restart.ALWAYS, "transient": Restart.ON_FAILURE, "temporary": Restart.NEVER},
-        ),
-        "who is started again after an end",
+LOG: Keys = {
+    "max_size": Key(Size(), "size at which a file is rotated", '"10M"'),
+    "keep": Key(Whole(0, 1000), "rotated files that are kept", "5"),
+    "timestamps": Key(Flag(), "a UTC time before each line", "true"),
+    "stderr": Key(
+        Choice(words={"merge": True, "separate": False}), "into the same file, or into one of its own", '"merge"'
     ),
-    "success_exit": Key(read.success_exit, "exit codes and signals that count as clean"),
-    "max_restarts": Key(read.whole(0, 1_000_000), "restarts allowed in the window"),
-    "within": Key(read.duration(), "the sliding window"),
-    "on_give_up": Key(read.one_of(OnGiveUp), "what giving up means to the rest"),
-    "backoff": Key(read.text, 'delay before a restart or retry, or "none"', inside=BACKOFF),
-    "instances": Key(read.whole(1, 1000), "NAME:1 … NAME:n, each a process of its own"),
-    "stop_signal": Key(read.signal, "sent first"),
-    "stop_timeout": Key(read.duration(zero=True, words=("none",)), "then KILL"),
-    "settle": Key(read.duration(), "alive this long is come up"),
-    "env": Key(read.environment, "environment variables"),
-    "env_file": Key(read.filled, "a file of NAME=value lines"),
-    "cwd": Key(read.filled, "working folder"),
-    "log": Key(read.one_of(LogMode), "where output goes", inside=LOG),
-    "max_age": _later("restart after so long"),
+}
+OWN_LOG: Keys = {
+    "level": Key(
+        Choice(words={level: level for level in _LEVELS}, synonyms={level.lower(): level for level in _LEVELS}),
+        "least level that is written",
+        '"INFO"',
+    ),
+    "file": Key(_FILLED, "a file beside stderr"),
+    "max_size": Key(Size(), "size at which the file is rotated", '"10M"'),
+    "keep": Key(Whole(0, 1000), "rotated files that are kept", "5"),
+}
+HISTORY: Keys = {
+    "keep": Key(Duration(), "age to which runs are kept", '"30d"'),
+    "keep_runs": Key(Whole(1, 10_000_000), "runs that are kept of a job", "1000"),
+}
+
+WHAT: Keys = {
+    "run": Key(Target(), '"package.module:name": a function, or a Worker class'),
+    "command": Key(CommandLine(), "a program and its arguments, or one string that is split as a shell would"),
+}
+WHEN: Keys = {
+    "every": Key(Duration(least=_SOONEST), "from start to start, drift-free"),
+    "delay": Key(Duration(least=_SOONEST), "from the end of a run to the next start"),
+    "cron": Key(_FILLED, "five fields or an @alias"),
+    "at": Key(Instant(), "once; without offset in the job's time zone"),
+}
+ONE_JOB: Keys = {
+    **WHAT,
+    "args": Key(Arguments(list), "positional arguments of the function or the Worker", "[]", Only.RUN),
+    "kwargs": Key(Arguments(dict), "keyword arguments of the function or the Worker", "{}", Only.RUN),
+    "shell": Key(Flag(), "/bin/sh runs the command, which is one string", "false", Only.COMMAND),
+    **WHEN,
     "group": _later("the group whose strategy and limit govern this job"),
+}
+"""What one job is; it cannot be a default of all."""
+TIMING: Keys = {
+    "timezone": Key(_FILLED, 'IANA name or "local"; default: that of [supervisor]', None, Only.SCHEDULED),
+    "align": Key(Choice(words={"clock": True}), "the grid stands on the Unix epoch", None, Only.EVERY),
+    "offset": Key(Duration(zero=True), "shifts the grid by less than `every`", '"0s"', Only.EVERY),
+    "run_at_start": Key(Flag(), "run also at the first sight of the job", "false", Only.SCHEDULED),
+    "jitter": Key(Duration(), "delays each start by up to this", None, Only.SCHEDULED),
+    "overlap": Key(choice_of(Overlap), "what a due time does while a run is active", '"skip"', Only.SCHEDULED),
+    "max_parallel": Key(Whole(1, 1000), 'runs side by side with overlap = "allow"', None, Only.SCHEDULED),
+    "missed": Key(choice_of(Missed), "which missed due times are made up", '"once"', Only.SCHEDULED),
+    "missed_within": Key(Duration(), "older ones are not made up", None, Only.SCHEDULED),
+    "missed_limit": Key(Whole(1, 10_000), 'how many are made up with missed = "all"', "100", Only.SCHEDULED),
+    "late_after": Key(Duration(), "not started, or still running, so long past its due time", None, Only.SCHEDULED),
+    "expect_success_within": Key(Duration(), "no good run for so long", None, Only.SCHEDULED),
+    "retries": Key(Whole(0, 1000), "further attempts of a failed run", "0", Only.SCHEDULED),
+    "timeout": Key(Duration(), "longest attempt", None, Only.SCHEDULED),
+    "deadline": Key(Duration(), "longest time for all attempts of a due time", None, Only.SCHEDULED),
+    "pause_after_failures": Key(Whole(1, 10_000), "pause after so many failed runs in a row", None, Only.SCHEDULED),
+}
+SUPERVISION: Keys = {
+    "restart": Key(
+        choice_of(Restart, permanent=Restart.ALWAYS, transient=Restart.ON_FAILURE, temporary=Restart.NEVER),
+        "who is started again after an end",
+        '"always"',
+        Only.LASTING,
+    ),
+    "success_exit": Key(Exits(), "exit codes and signals that count as a clean end", "[0]"),
+    "max_restarts": Key(
+        Whole(0, 1_000_000),
+        'restarts allowed in the window; default: no limit while back-off is on, 5 with backoff = "none"',
+        None,
+        Only.LASTING,
+    ),
+    "within": Key(Duration(), "the sliding window", '"60s"', Only.LASTING),
+    "on_give_up": Key(choice_of(OnGiveUp), "what giving up means to the rest", '"fence"', Only.LASTING),
+    "backoff": Key(
+        Choice(words={"none": None}, otherwise="a table"), "delay before a restart or a retry", "{}", inside=BACKOFF
+    ),
+    "stop_signal": Key(Signal(), "sent first", '"TERM"'),
+    "stop_timeout": Key(Duration(zero=True, word="none"), 'then KILL; "0s": at once; "none": never', '"10s"'),
+    "settle": Key(Duration(), "alive this long is come up, for the command that waits", '"1s"'),
+    "max_age": _later("restart after so long"),
     "after": _later("jobs that must be ready first"),
-    "start_timeout": _later("for ready"),
+    "start_timeout": _later("time to get ready"),
     "ready": _later("readiness probe"),
     "health": _later("health probe"),
-    "heartbeat": _later("hung without it"),
+    "heartbeat": _later("a job that must call in"),
+}
+PROCESS: Keys = {
+    "env": Key(Environment(), "environment variables", "{}"),
+    "env_file": Key(_FILLED, "a file of NAME=value lines; `env` wins over it"),
+    "cwd": Key(_FILLED, "working folder; default: the manifest's", '"."'),
     "user": _later("user of the process"),
     "group_id": _later("group of the process"),
     "umask": _later("file mode mask"),
     "nice": _later("priority"),
     "stdin": _later("standard input"),
     "limits": _later("resource limits"),
+}
+JOB: Keys = {
+    "description": Key(Text(), "shown by status", '""'),
+    "enabled": Key(Flag(), "false: listed, never started", "true"),
+    **ONE_JOB,
+    **TIMING,
+    **SUPERVISION,
+    "instances": Key(Whole(1, 1000), "NAME:1 … NAME:n, each a process of its own", "1"),
+    **PROCESS,
+    "log": Key(
+        Choice(words={mode.value: mode for mode in LogMode}, later=("journal",), otherwise="a table"),
+        'where output goes: files of its own, the supervisor\'s ("inherit"), or nowhere ("null")',
+        "{}",
+        inside=LOG,
+    ),
     "notify": _later("who is told"),
 }
-WHAT = ("run", "command")
-WHEN = ("every", "delay", "cron", "at")
-NOT_A_DEFAULT = frozenset({*WHAT, *WHEN, "args", "kwargs", "shell", "group", "description"})
 
-SUPERVISOR = {
-    "preload": Key(read.strings, "modules imported once and shared by every job"),
-    "state_dir": Key(read.filled, "history, checkpoints, lock"),
-    "log_dir": Key(read.filled, "job output"),
-    "socket": Key(read.filled, "control socket"),
+SUPERVISOR: Keys = {
+    "preload": Key(
+        Several(Module(), "names of modules"), "imported once, in the fork server, and shared by every job", "[]"
+    ),
+    "state_dir": Key(_FILLED, "history and lock; default: $STATE_DIRECTORY, else .jobvisor beside the manifest"),
+    "log_dir": Key(_FILLED, "job output; default: $LOGS_DIRECTORY, else logs in state_dir"),
+    "socket": Key(_FILLED, "control socket; default: control.sock in $RUNTIME_DIRECTORY, else in state_dir"),
     "socket_group": _later("a group whose members may control the supervisor"),
-    "timezone": Key(read.text, "for jobs without their own"),
-    "max_running": Key(read.whole(1, 100_000), "scheduled runs at once"),
-    "vitals": Key(read.duration(least=EVERY_LEAST, words=("off",)), "how often CPU and memory are sampled"),
-    "pythonpath": Key(read.strings, "more folders for sys.path of the jobs"),
-    "log": Key(read.mapping, "the supervisor's own log", inside=OWN_LOG),
-    "stop_timeout": Key(read.duration(), "the whole shutdown"),
-    "max_restarts": Key(read.whole(0, 1_000_000), "of the root group"),
-    "within": Key(read.duration(), "of the root group"),
-    "history": Key(read.mapping, "how long runs are kept", inside=HISTORY),
+    "timezone": Key(_FILLED, 'of jobs without their own: IANA name or "local"', '"UTC"'),
+    "max_running": Key(Whole(1, 100_000), "at most this many scheduled runs at once"),
+    "vitals": Key(Duration(least=_SOONEST, word="off"), "how often CPU and memory of the jobs are sampled", '"10s"'),
+    "pythonpath": Key(Several(_FILLED, "paths"), "more folders for sys.path of the jobs", "[]"),
+    "log": Key(Inside(), "the supervisor's own log", "{}", inside=OWN_LOG),
+    "stop_timeout": Key(Duration(), "the whole shutdown; then everything left is killed", '"30s"'),
+    "max_restarts": Key(Whole(0, 1_000_000), "restarts allowed to the root group", "0"),
+    "within": Key(Duration(), "the root group's sliding window", '"60s"'),
+    "history": Key(Inside(), "how long the runs of a job are kept, whichever is less", "{}", inside=HISTORY),
 }
-TOP = ("supervisor", "defaults", "jobs", "include", "groups", "notify")
-TOP_LATER = frozenset({"groups", "notify"})
+NAMED: Keys = {
+    "jobs": Key(Inside(), "[jobs.NAME], a table for each job"),
+    "groups": _later("jobs that are supervised together"),
+    "notify": _later("who is told, and how"),
+}
+"""The tables that an included file may add to."""
+TOP: Keys = {
+    "supervisor": Key(Inside(), "the supervisor itself", inside=SUPERVISOR),
+    "defaults": Key(Inside(), "what every job starts from", inside=JOB),
+    "include": Key(Several(_FILLED, "paths or patterns"), "more files of jobs", "[]"),
+    **NAMED,
+}

@@ -1,85 +1,186 @@
-"""On which line of a TOML text a key stands: asked when there is an error to show, as ``tomllib`` keeps none."""
+"""On which line of a TOML text a key stands; ``tomllib`` tells none.
+
+The text must be one that ``tomllib`` has read: of valid TOML it is enough to know strings, comments, brackets and
+commas apart to find every key, those of inline tables and the elements of arrays included.
+"""
 
 import re
 from collections.abc import Iterator
 
-_HEADER = re.compile(r"\s*\[\[?\s*(?P<path>.*?)\s*\]\]?\s*(#.*)?$")
-_KEY_PART = re.compile(r"""\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|([A-Za-z0-9_-]+))\s*""")
-_STRING = re.compile(r'"""(?:[^\\]|\\.)*?"""|\'\'\'.*?\'\'\'|"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\'|#[^\n]*', re.DOTALL)
+from supervisor.core.manifest.wording import Path
+
+_TOKEN = re.compile(
+    r"""
+      (?P<blank>[ \t\r]+|\#[^\n]*)
+    | (?P<newline>\n)
+    | (?P<long>\"{3}(?:[^\\]|\\.)*?\"{3,5}(?!\")|'{3}.*?'{3,5}(?!'))
+    | (?P<string>"(?:[^"\\\n]|\\.)*"|'[^'\n]*')
+    | (?P<mark>[][{}=,.])
+    | (?P<word>[^][{}=,.\s\#"']+)
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))", re.DOTALL)
+_ESCAPED = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", "e": "\x1b"}
+_Token = tuple[str, str, int]
+"""What it is (the mark itself, or ``string``, ``word``, ``newline``, ``end``), its text, its line."""
 
 
-def line_of(text: str, path: tuple[str, ...]) -> int:
-    """Return the line (from 1) of the key with this path, else of the nearest table around it, else 1."""
-    best, best_depth, first_inside = 1, 0, 0
-    for line, found in _positions(text):
-        depth = _common(found, path)
-        if depth == len(path):
-            if len(found) == depth:
+class Positions:
+    """The lines of one text's keys; found out at the first question."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._lines: dict[Path, int] | None = None
+        self._around: dict[Path, int] = {}
+
+    def line_of(self, path: Path) -> int:
+        """Return the line (from 1) of what stands at a path, else of the nearest table or array around it, else 1."""
+        if self._lines is None:
+            self._lines = self._found()
+        for depth in range(len(path), 0, -1):
+            part = path[:depth]
+            line = self._lines.get(part) or self._around.get(part)
+            if line is not None:
                 return line
-            first_inside = first_inside or line
-        if depth == len(found) and depth > best_depth:
-            best, best_depth = line, depth
-    return first_inside or best
+        return 1
+
+    def _found(self) -> dict[Path, int]:
+        lines: dict[Path, int] = {}
+        for path, line in _Scan(self._text).found():
+            lines.setdefault(path, line)
+            while len(path) > 1:
+                path = path[:-1]  # noqa: PLW2901  # a table is also where the first of its keys is
+                if self._around.setdefault(path, line) != line:
+                    break
+        return lines
 
 
-def _common(found: tuple[str, ...], path: tuple[str, ...]) -> int:
-    depth = 0
-    for one, other in zip(found, path, strict=False):
-        if one != other:
-            break
-        depth += 1
-    return depth
+class _Scan:
+    """One walk over the tokens of a text."""
+
+    def __init__(self, text: str) -> None:
+        self._tokens = _tokens(text)
+        self._at: _Token = next(self._tokens)
+        self._counts: dict[Path, int] = {}
+
+    def found(self) -> Iterator[tuple[Path, int]]:
+        """Yield each key, table and element with its line."""
+        table: Path = ()
+        while self._at[0] != "end":
+            if self._at[0] == "newline":
+                self._take()
+            elif self._at[0] == "[":
+                line = self._at[2]
+                is_array = self._header_opens()
+                table = self._within(self._key())
+                if is_array:
+                    table = self._next_of(table)
+                    self._take()
+                self._take()
+                yield table, line
+            else:
+                yield from self._pair(table)
+
+    def _take(self) -> _Token:
+        taken, self._at = self._at, next(self._tokens, ("end", "", 0))
+        return taken
+
+    def _header_opens(self) -> bool:
+        self._take()
+        if self._at[0] != "[":
+            return False
+        self._take()
+        return True
+
+    def _within(self, path: Path) -> Path:
+        """Return a header's path with the index of each array of tables on the way: that of its last element."""
+        whole: Path = ()
+        for depth, part in enumerate(path, 1):
+            whole = (*whole, part)
+            if depth < len(path) and whole in self._counts:
+                whole = (*whole, self._counts[whole] - 1)
+        return whole
+
+    def _next_of(self, array: Path) -> Path:
+        count = self._counts.get(array, 0)
+        self._counts[array] = count + 1
+        return (*array, count)
+
+    def _key(self) -> Path:
+        parts: list[str] = []
+        while self._at[0] in {"word", "string", "."}:
+            what, text, _ = self._take()
+            if what != ".":
+                parts.append(_unquoted(text) if what == "string" else text)
+        return tuple(parts)
+
+    def _pair(self, table: Path) -> Iterator[tuple[Path, int]]:
+        line = self._at[2]
+        path = (*table, *self._key())
+        yield path, line
+        self._take()  # =
+        yield from self._value(path)
+
+    def _value(self, path: Path) -> Iterator[tuple[Path, int]]:
+        """Walk over one value, however deep: the open brackets are kept in a list, not in calls."""
+        open_in: list[tuple[str, Path, int]] = []
+        while True:
+            self._skip_lines(inside=bool(open_in))
+            what = self._at[0]
+            if what in {"[", "{"}:
+                self._take()
+                open_in.append((what, path, 0))
+            elif what in {"]", "}"}:
+                self._take()
+                open_in.pop()
+            else:
+                while self._at[0] in {"word", "string", "."}:
+                    self._take()
+            if not open_in or self._at[0] == "end":
+                return
+            self._skip_lines(inside=True)
+            bracket, around, index = open_in[-1]
+            if self._at[0] == ",":
+                self._take()
+                index += 1
+                open_in[-1] = (bracket, around, index)
+                self._skip_lines(inside=True)
+            if self._at[0] in {"]", "}"}:
+                continue
+            line = self._at[2]
+            if bracket == "{":
+                path = (*around, *self._key())
+                self._take()  # =
+            else:
+                path = (*around, index)
+            yield path, line
+
+    def _skip_lines(self, *, inside: bool) -> None:
+        while inside and self._at[0] == "newline":
+            self._take()
 
 
-def _positions(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Yield each key with its line, inline tables included."""
-    table: tuple[str, ...] = ()
-    blanked = _STRING.sub(_blanked_string, text)
-    at, line = 0, 1
-    lines, plain = text.split("\n"), blanked.split("\n")
-    depth = 0
-    while at < len(plain):
-        bare, line = plain[at], at + 1
-        header = _HEADER.match(lines[at]) if depth == 0 and bare.lstrip().startswith("[") else None
-        if header:
-            table = _path(header["path"])
-            yield line, table
-        elif depth == 0 and "=" in bare:
-            own = (*table, *_path(_left_of_equals(lines[at], bare)))
-            yield line, own
-            yield from _inline(lines, plain, at, own)
-        if not header:
-            depth = max(0, depth + sum(bare.count(mark) for mark in "[{") - sum(bare.count(mark) for mark in "]}"))
-        at += 1
+def _tokens(text: str) -> Iterator[_Token]:
+    line = 1
+    for found in _TOKEN.finditer(text):
+        what = found.lastgroup or ""
+        if what == "blank":
+            continue
+        token = found[0]
+        yield (token if what == "mark" else "string" if what == "long" else what), token, line
+        if what == "newline":
+            line += 1
+        elif what == "long":
+            line += token.count("\n")
+    yield "end", "", line
 
 
-def _left_of_equals(line: str, bare: str) -> str:
-    return line[: bare.index("=")]
+def _unquoted(text: str) -> str:
+    """Return what a quoted key says."""
+    return text[1:-1] if text[0] == "'" else _ESCAPE.sub(_character, text[1:-1])
 
 
-def _inline(lines: list[str], plain: list[str], at: int, own: tuple[str, ...]) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Yield the keys of an inline table that begins on a line, over the lines it takes."""
-    bare = plain[at]
-    rest = bare[bare.index("=") + 1 :].lstrip()
-    if not rest.startswith("{"):
-        return
-    for key in re.finditer(r"[{,]\s*([^{},=\[\]]+?)\s*=", bare):
-        yield at + 1, (*own, *_path(lines[at][key.start(1) : key.end(1)]))
-
-
-def _path(text: str) -> tuple[str, ...]:
-    """Return the parts of a dotted key, quotes taken off."""
-    parts: list[str] = []
-    at = 0
-    while (part := _KEY_PART.match(text, at)) is not None:
-        parts.append(next(group for group in part.groups() if group is not None))
-        at = part.end()
-        if at >= len(text) or text[at] != ".":
-            break
-        at += 1
-    return tuple(parts)
-
-
-def _blanked_string(found: re.Match[str]) -> str:
-    """Return a string or comment with everything in it blanked but its line ends, so that positions stay."""
-    return re.sub(r"[^\n]", " ", found[0])
+def _character(escape: re.Match[str]) -> str:
+    short, long, letter = escape.groups()
+    return chr(int(short or long, 16)) if short or long else _ESCAPED.get(letter, letter)

@@ -1,258 +1,244 @@
-"""One reader for each shape of value: takes what TOML gave, returns what the core wants, or says what is wrong."""
+"""Readers, one for each shape of value: given what TOML gave, they return what the core wants, or every fault of it.
 
-import re
-import shlex
-from collections.abc import Callable, Mapping
+They are values themselves, so that what a key takes can also be told (a JSON schema, a page of documentation).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from difflib import get_close_matches
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, Protocol
 
 from supervisor.core.durations import parse_duration, parse_signal, parse_size
-from supervisor.core.exits import SuccessExit
+from supervisor.core.exits import signal_name
 from supervisor.core.instants import ZERO
+from supervisor.core.manifest.wording import Path, found, near, quoted
 
-Reader = Callable[[Any], Any]
-Word = TypeVar("Word", bound=StrEnum)
+MICROSECOND = timedelta(microseconds=1)
+_SIGNALS = tuple(signal_name(number) for number in range(1, 32))
 
-_TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with a value; ``inside`` is the path below the key where it is."""
+
+    text: str
+    inside: Path = ()
 
 
 class ReadError(ValueError):
-    """A value is not what its key takes; ``inside`` is the path below the key, where it is a table."""
+    """A value is not what its key takes."""
 
-    def __init__(self, text: str, inside: str = "") -> None:
-        super().__init__(text)
-        self.inside = inside
-
-
-def found(value: Any) -> str:
-    """Return a value as an error shows it: ``"5x"``, ``true``, ``a table``."""
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case str():
-            return f'"{value}"'
-        case int() | float():
-            return str(value)
-        case dict():
-            return "a table"
-        case list():
-            return "an array"
-    return str(value)
+    def __init__(self, *faults: Fault) -> None:
+        super().__init__(*(fault.text for fault in faults))
+        self.faults = faults
 
 
-def near(word: str, known: list[str]) -> str:
-    """Return `` did you mean "…"?`` for the nearest known word, or nothing."""
-    match get_close_matches(word, known, n=1, cutoff=0.6):
-        case [nearest]:
-            return f'; did you mean "{nearest}"?'
-    return ""
+class Reader(Protocol):
+    """Reads the value of a key."""
+
+    def read(self, value: Any) -> Any:
+        """Return what the core wants.
+
+        Raises:
+            ReadError: the value is not what the key takes; all its faults at once.
+        """
 
 
-def _refuse(value: Any, expected: str) -> ReadError:
-    return ReadError(f"found {found(value)}; expected {expected}")
+def refused(value: Any, expected: str) -> ReadError:
+    """Return the error that says what was found and what was expected."""
+    return ReadError(Fault(f"found {found(value)}; expected {expected}"))
 
 
-def text(value: Any) -> str:
-    """Read any string."""
-    if not isinstance(value, str):
-        raise _refuse(value, "a string")
-    if "\0" in value:
-        raise ReadError("a NUL character cannot stand in it")
-    return value
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Any string, or one that is not empty."""
 
+    filled: bool = False
 
-def filled(value: Any) -> str:
-    """Read a string that is not empty."""
-    if not text(value):
-        raise _refuse(value, "a string that is not empty")
-    return str(value)
-
-
-def flag(value: Any) -> bool:
-    """Read true or false."""
-    if not isinstance(value, bool):
-        raise _refuse(value, "true or false")
-    return value
-
-
-def whole(low: int, high: int | None = None) -> Reader:
-    """Return a reader of whole numbers from ``low`` (to ``high``)."""
-    expected = f"a whole number from {low} to {high}" if high is not None else f"a whole number of at least {low}"
-
-    def read(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or value < low or (high is not None and value > high):
-            raise _refuse(value, expected)
+    def read(self, value: Any) -> str:
+        """Return it as it is."""
+        if not isinstance(value, str) or (self.filled and not value):
+            raise refused(value, "a string that is not empty" if self.filled else "a string")
+        if "\0" in value:
+            raise ReadError(Fault("a NUL character cannot stand in it"))
         return value
 
-    return read
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """True or false."""
+
+    def read(self, value: Any) -> bool:
+        """Return it as it is."""
+        if not isinstance(value, bool):
+            raise refused(value, "true or false")
+        return value
 
 
-def number(low: float, high: float | None = None) -> Reader:
-    """Return a reader of numbers from ``low`` (to ``high``)."""
-    expected = f"a number from {low:g} to {high:g}" if high is not None else f"a number of at least {low:g}"
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole number in a range, ends included."""
 
-    def read(value: Any) -> float:
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not is_number or not low <= value <= (high if high is not None else 1e9):
-            raise _refuse(value, expected)
+    least: int
+    most: int
+
+    def read(self, value: Any) -> int:
+        """Return it as it is; a bool is no number."""
+        if isinstance(value, bool) or not isinstance(value, int) or not self.least <= value <= self.most:
+            raise refused(value, f"a whole number from {self.least} to {self.most}")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number in a range, ends included."""
+
+    least: float
+    most: float
+
+    def read(self, value: Any) -> float:
+        """Return it as a float; a bool is no number, and no number is in no range."""
+        if isinstance(value, bool) or not isinstance(value, int | float) or not self.least <= value <= self.most:
+            raise refused(value, f"a number from {self.least:g} to {self.most:g}")
         return float(value)
 
-    return read
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duration:
+    """A duration of at least ``least`` (or zero where ``zero`` says so); ``word`` stands for none at all."""
 
-def duration(
-    *, least: timedelta = timedelta(microseconds=1), zero: bool = False, words: tuple[str, ...] = ()
-) -> Reader:
-    """Return a reader of durations; each of ``words`` (``"none"``, ``"off"``) stands for None."""
-    also = "".join(f' or "{word}"' for word in words)
+    least: timedelta = MICROSECOND
+    zero: bool = False
+    word: str | None = None
 
-    def read(value: Any) -> timedelta | None:
-        if value in words and isinstance(value, str):
+    def read(self, value: Any) -> timedelta | None:
+        """Return it; None for the word."""
+        if isinstance(value, str) and value == self.word:
             return None
+        also = f' or "{self.word}"' if self.word else ""
         if isinstance(value, int | float) and not isinstance(value, bool):
-            raise ReadError(f'found {value}; the unit is missing: write "{value}s", "{value}m" or "{value}h"')
+            bare = found(value)
+            raise ReadError(Fault(f'found {bare}; the unit is missing: write "{bare}s", "{bare}m" or "{bare}h"{also}'))
         if not isinstance(value, str):
-            raise _refuse(value, f'a duration such as "90s", "5m", "1h30m"{also}')
+            raise refused(value, f'a duration such as "90s", "5m", "1h30m"{also}')
         try:
             length = parse_duration(value)
         except ValueError as error:
-            raise ReadError(f'"{value}" is not a duration{also and also.replace(" or", " nor")}: {error}') from None
-        if length == ZERO and zero:
-            return length
-        if length < least:
-            lowest = f"{least // timedelta(milliseconds=1)}ms" if least >= timedelta(milliseconds=1) else "more than 0"
-            raise ReadError(f'found "{value}"; expected at least {lowest}')
+            raise ReadError(Fault(f"{quoted(value)} is not a duration: {error}")) from None
+        if length < self.least and not (self.zero and length == ZERO):
+            least = f"at least {self.least // MICROSECOND // 1000}ms" if self.least > MICROSECOND else "more than 0"
+            raise refused(value, least + also)
         return length
 
-    return read
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A size in bytes, at least one kilobyte."""
+
+    def read(self, value: Any) -> int:
+        """Return the bytes."""
+        if isinstance(value, int) and not isinstance(value, bool):
+            bare = found(value)
+            raise ReadError(Fault(f'found {bare}; the unit is missing: write "{bare}K", "{bare}M" or "{bare}G"'))
+        if not isinstance(value, str):
+            raise refused(value, 'a size such as "512M"')
+        try:
+            count = parse_size(value)
+        except ValueError as error:
+            raise ReadError(Fault(f"{quoted(value)} is not a size: {error}")) from None
+        if count < 1024:
+            raise refused(value, 'at least "1K"')
+        return count
 
 
-def size(value: Any) -> int:
-    """Read a size in bytes, at least one kilobyte."""
-    try:
-        count = parse_size(text(value))
-    except ReadError:
-        raise _refuse(value, 'a size such as "512M"') from None
-    except ValueError as error:
-        raise ReadError(f'"{value}" is not a size: {error}') from None
-    if count < 1024:
-        raise ReadError(f'found "{value}"; expected at least "1K"')
-    return count
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """The name of a signal."""
+
+    def read(self, value: Any) -> int:
+        """Return its number."""
+        if not isinstance(value, str):
+            raise refused(value, 'the name of a signal, such as "TERM"')
+        try:
+            return parse_signal(value)
+        except ValueError as error:
+            hint = near(value.upper(), (*_SIGNALS, *(name.removeprefix("SIG") for name in _SIGNALS)))
+            raise ReadError(Fault(f"{quoted(value)} is not a signal: {error}{hint}")) from None
 
 
-def signal(value: Any) -> int:
-    """Read the name of a signal."""
-    try:
-        return parse_signal(text(value))
-    except ReadError:
-        raise
-    except ValueError as error:
-        raise ReadError(f'"{value}" is not a signal: {error}') from None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One of some words, each with what it stands for; ``synonyms`` are taken and not offered."""
+
+    words: Mapping[str, Any]
+    synonyms: Mapping[str, Any] = field(default_factory=dict)
+    later: tuple[str, ...] = ()
+    """Words of the manifest's contract that are not built yet."""
+    otherwise: str = ""
+    """What else the key takes, for messages: a table."""
+
+    def read(self, value: Any) -> Any:
+        """Return what the word stands for."""
+        if isinstance(value, str):
+            if value in self.words:
+                return self.words[value]
+            if value in self.synonyms:
+                return self.synonyms[value]
+            if value in self.later:
+                raise ReadError(Fault(f"{quoted(value)} is not yet supported"))
+        offered = ", ".join(f'"{word}"' for word in self.words)
+        expected = offered if len(self.words) == 1 else f"one of {offered}"
+        hint = near(value, (*self.words, *self.synonyms)) if isinstance(value, str) else ""
+        also = f" or {self.otherwise}" if self.otherwise else ""
+        raise ReadError(Fault(f"found {found(value)}; expected {expected}{also}{hint}"))
 
 
-def one_of(words: type[Word], synonyms: Mapping[str, Word] | None = None) -> Reader:
-    """Return a reader of one of an enum's words."""
-    known = {word.value: word for word in words} | dict(synonyms or {})
-    expected = ", ".join(f'"{word.value}"' for word in words)
-
-    def read(value: Any) -> Word:
-        if not isinstance(value, str) or value not in known:
-            hint = near(value, list(known)) if isinstance(value, str) else ""
-            raise ReadError(f"found {found(value)}; expected one of {expected}{hint}")
-        return known[value]
-
-    return read
+def choice_of(words: type[StrEnum], **synonyms: StrEnum) -> Choice:
+    """Return the reader of an enum's words."""
+    return Choice(words={word.value: word for word in words}, synonyms=synonyms)
 
 
-def strings(value: Any) -> tuple[str, ...]:
-    """Read an array of strings."""
-    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        raise _refuse(value, "an array of strings")
-    return tuple(value)
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """A table whose keys are read one by one, and nothing else."""
+
+    def read(self, value: Any) -> Any:
+        """Refuse what is no table."""
+        raise refused(value, "a table")
 
 
-def array(value: Any) -> tuple[Any, ...]:
-    """Read an array of anything."""
-    if not isinstance(value, list):
-        raise _refuse(value, "an array")
-    _plain(value)
-    return tuple(value)
+@dataclass(frozen=True, slots=True)
+class Several:
+    """An array whose elements are all read alike."""
 
+    each: Reader
+    elements: str
+    """What they are, for messages: strings."""
 
-def mapping(value: Any) -> dict[str, Any]:
-    """Read a table of anything that JSON can carry."""
-    if not isinstance(value, dict):
-        raise _refuse(value, "a table")
-    _plain(value)
-    return value
-
-
-def _plain(value: Any) -> None:
-    match value:
-        case dict():
-            for each in value.values():
-                _plain(each)
-        case list():
-            for each in value:
-                _plain(each)
-        case str() | int() | float() | bool():
-            return
-        case _:
-            raise ReadError(f"found {value} in it; dates and times cannot be arguments, write them as strings")
-
-
-def environment(value: Any) -> dict[str, str]:
-    """Read a table of strings whose keys are names of environment variables."""
-    if not isinstance(value, dict):
-        raise _refuse(value, "a table of strings")
-    for name, content in value.items():
-        if not name or "=" in name or "\0" in name:
-            raise ReadError(f'"{name}" cannot be the name of an environment variable', name)
-        if not isinstance(content, str) or "\0" in content:
-            raise ReadError(f"found {found(content)}; expected a string", name)
-    return dict(value)
-
-
-def target(value: Any) -> str:
-    """Read ``package.module:name``."""
-    if not isinstance(value, str) or not _TARGET.fullmatch(value):
-        raise _refuse(value, '"package.module:name", a function or a Worker class')
-    return value
-
-
-def command(value: Any) -> str | tuple[str, ...]:
-    """Read an array of words, or one string."""
-    match value:
-        case str() if value.strip():
+    def read(self, value: Any) -> tuple[Any, ...]:
+        """Return the elements."""
+        if not isinstance(value, list):
+            raise refused(value, f"an array of {self.elements}")
+        faults: list[Fault] = []
+        elements: list[Any] = []
+        for index, element in enumerate(value):
             try:
-                shlex.split(value)
-            except ValueError as error:
-                raise ReadError(f'"{value}" cannot be split as a shell would: {error}') from None
-            return text(value)
-        case [str(), *_] if all(isinstance(word, str) and "\0" not in word for word in value) and value[0]:
-            return tuple(value)
-    raise _refuse(value, 'an array such as ["prog", "arg"], or one string')
+                elements.append(self.each.read(element))
+            except ReadError as error:
+                faults += (Fault(fault.text, (index, *fault.inside)) for fault in error.faults)
+        if faults:
+            raise ReadError(*faults)
+        return tuple(elements)
 
 
-def instant(value: Any) -> datetime:
-    """Read a date and time, with or without offset."""
-    if not isinstance(value, datetime):
-        raise _refuse(value, "a date and time such as 2026-12-01T10:00:00Z (no quotes)")
-    return value
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """A date and time, with or without offset."""
 
-
-def success_exit(value: Any) -> SuccessExit:
-    """Read exit codes and signal names."""
-    if not isinstance(value, list):
-        raise _refuse(value, 'an array of exit codes and signal names, such as [0, 75, "SIGTERM"]')
-    codes, signals = set(), set()
-    for each in value:
-        if isinstance(each, int) and not isinstance(each, bool) and 0 <= each <= 255:
-            codes.add(each)
-        elif isinstance(each, str):
-            signals.add(signal(each))
-        else:
-            raise _refuse(each, "an exit code from 0 to 255 or the name of a signal")
-    return SuccessExit(frozenset(codes), frozenset(signals))
+    def read(self, value: Any) -> datetime:
+        """Return it; without offset it is naive."""
+        if not isinstance(value, datetime):
+            quotes = " (without quotes)" if isinstance(value, str) else ""
+            raise refused(value, f"a date and time such as 2026-12-01T10:00:00Z{quotes}")
+        return value

@@ -1,58 +1,63 @@
-"""Reading one TOML table by its table of keys, and collecting every problem on the way."""
+"""Reading one TOML table by its table of keys."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
-from supervisor.core.manifest.keys import Key
-from supervisor.core.manifest.readers import ReadError, found, near
+from supervisor.core.manifest.problems import Problems, Source
+from supervisor.core.manifest.readers import Reader, ReadError
+from supervisor.core.manifest.wording import Path, found, near
+
+
+class Only(StrEnum):
+    """The jobs that a key is for."""
+
+    ANY = "any job"
+    SCHEDULED = "scheduled jobs"
+    EVERY = "`every`"
+    RUN = "`run`"
+    COMMAND = "`command`"
+    LASTING = "long-lived jobs and Workers"
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """One mistake: the file, the path of the key in it, and what is wrong."""
+class Key:
+    """One key of a table."""
 
-    file: str
-    path: tuple[str, ...]
-    text: str
+    reader: Reader
+    meaning: str
+    default: str | None = None
+    """As TOML writes it; None where there is none, or where the text of ``meaning`` tells it."""
+    only: Only = Only.ANY
+    inside: Mapping[str, "Key"] | None = None
+    """The keys of its table, where it is or may be one."""
+    is_supported: bool = True
+    """False for a key of the contract that is not built yet: it is refused, as ignoring it would be a lie."""
 
-    @property
-    def key(self) -> str:
-        """The path as people read it: ``jobs.backup.every``."""
-        return ".".join(part if part.replace("-", "_").isidentifier() else f'"{part}"' for part in self.path)
+
+Keys = Mapping[str, Key]
 
 
-@dataclass(slots=True)
-class Reading:
-    """The problems found so far."""
-
-    problems: list[Problem] = field(default_factory=list)
-
-    def problem(self, file: str, path: tuple[str, ...], text: str) -> None:
-        """Note one."""
-        self.problems.append(Problem(file, path, text))
-
-    def table(self, file: str, path: tuple[str, ...], raw: Any, keys: Mapping[str, Key]) -> dict[str, Any]:
-        """Return what could be read of a table, by key; the rest is noted as problems."""
-        if not isinstance(raw, dict):
-            self.problem(file, path, f"found {found(raw)}; expected a table")
-            return {}
-        values: dict[str, Any] = {}
-        for name, value in raw.items():
-            key = keys.get(name)
-            if key is None:
-                self.problem(file, (*path, name), f"unknown key{near(name, list(keys))}")
-            elif not key.is_supported:
-                self.problem(file, (*path, name), f"not yet supported ({key.meaning}); remove it")
-            else:
-                self._value(file, (*path, name), value, key, values)
-        return values
-
-    def _value(self, file: str, path: tuple[str, ...], raw: Any, key: Key, values: dict[str, Any]) -> None:
-        if key.inside is not None and isinstance(raw, dict):
-            values[path[-1]] = self.table(file, path, raw, key.inside)
-            return
-        try:
-            values[path[-1]] = key.read(raw)
-        except ReadError as error:
-            self.problem(file, (*path, error.inside) if error.inside else path, str(error))
+def read_table(source: Source, path: Path, raw: Any, keys: Keys, problems: Problems) -> dict[str, Any]:
+    """Return what could be read of a table, by key; the rest is noted as problems."""
+    if not isinstance(raw, dict):
+        problems.add(source, path, f"found {found(raw)}; expected a table")
+        return {}
+    values: dict[str, Any] = {}
+    for name, value in raw.items():
+        key = keys.get(name)
+        here = (*path, name)
+        if key is None:
+            problems.add(source, here, f"unknown key{near(name, tuple(keys))}")
+        elif not key.is_supported:
+            problems.add(source, here, f"not yet supported ({key.meaning}); remove it")
+        elif key.inside is not None and isinstance(value, dict):
+            values[name] = read_table(source, here, value, key.inside, problems)
+        else:
+            try:
+                values[name] = key.reader.read(value)
+            except ReadError as error:
+                for fault in error.faults:
+                    problems.add(source, (*here, *fault.inside), fault.text)
+    return values
