@@ -4,12 +4,12 @@ A fork server that has imported a bad module cannot be made good again: it says 
 starts another without that module, and each job imports it itself.
 """
 
-import gc
 import importlib
 import os
 import threading
 from collections.abc import Callable, Sequence
 
+from supervisor import memory
 from supervisor.wire import Message
 
 Say = Callable[[Message], None]
@@ -27,8 +27,7 @@ def preload(modules: Sequence[str], say: Say) -> None:
             _refuse(name, "it leaves a thread running, and a fork beside a thread can deadlock", say)
         if len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208  # no pathlib in the fork server
             say({"fact": "preload_warning", "module": name, "text": "it starts native threads"})
-    gc.collect()
-    gc.freeze()
+    memory.settle()
 
 
 def _refuse(module: str, reason: str, say: Say) -> None:

@@ -14,7 +14,6 @@ It stays small: dataclasses, pathlib, asyncio and loguru would each be a tenth o
 
 import ctypes
 import fcntl
-import gc
 import os
 import resource
 import select
@@ -24,6 +23,7 @@ import sys
 import time
 from contextlib import suppress
 
+from supervisor import memory
 from supervisor.logs.console import Console
 from supervisor.logs.file import File
 from supervisor.logs.pipe import SLICE, Pipe, Run
@@ -271,8 +271,7 @@ def main() -> None:
     os.chdir("/")
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    gc.collect()
-    gc.freeze()
+    memory.settle()
     LogServer(Wire(sock)).serve()
 
 
