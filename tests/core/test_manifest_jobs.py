@@ -65,16 +65,16 @@ def test_with_shell_the_string_is_left_to_the_shell() -> None:
         ('command = ["x"]\nshell = true', "command: found an array; expected one string, as shell = true"),
         (
             'run = "a.b"',
-            'run: found "a.b"; expected "package.module:name", a function or a Worker; did you mean "a:b"?',
+            'run: found "a.b"; expected "package.module:name", a function or a Worker class; did you mean "a:b"?',
         ),
         (
             'run = "jobs/mail.py:send"',
             (
-                'run: found "jobs/mail.py:send"; expected "package.module:name", a function or a Worker'
+                'run: found "jobs/mail.py:send"; expected "package.module:name", a function or a Worker class'
                 '; did you mean "jobs.mail:send"?'
             ),
         ),
-        ('run = "a-b:c"', 'run: found "a-b:c"; expected "package.module:name", a function or a Worker'),
+        ('run = "a-b:c"', 'run: found "a-b:c"; expected "package.module:name", a function or a Worker class'),
         ('run = "a:b"\nargs = {}', "args: found a table; expected an array"),
         (
             'run = "a:b"\nkwargs = {x = [2026-01-01]}',

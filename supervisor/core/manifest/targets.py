@@ -28,7 +28,7 @@ class Target:
             if colon and _is_dotted(module) and _is_dotted(name):
                 return value
         raise ReadError(
-            Fault(f'found {found(value)}; expected "package.module:name", a function or a Worker{_meant(value)}')
+            Fault(f'found {found(value)}; expected "package.module:name", a function or a Worker class{_meant(value)}')
         )
 
 
