@@ -85,3 +85,9 @@ def test_has_nothing_to_say_about_times_that_each_day_has(expression: str) -> No
 def test_has_nothing_to_say_about_other_schedules() -> None:
     for schedule in (Every(interval=timedelta(minutes=7)), Delay(delay=timedelta(minutes=7)), Reboot()):
         assert remarks(schedule, 2026) == ()
+
+
+def test_a_gap_at_the_turn_of_the_year_belongs_to_the_year_whose_times_it_takes() -> None:
+    cron = parse_cron("0 12 * * *", zone("Pacific/Kiritimati"))
+    assert len(remarks(cron, 1994)) == 1
+    assert remarks(cron, 1995) == ()
