@@ -116,7 +116,7 @@ def test_a_bad_manifest_is_78_with_every_problem(app: Program) -> None:
     assert done.returncode == 78
     assert done.stderr.splitlines() == [
         'jobs.toml:2: jobs.a.evry: unknown key; did you mean "every"?',
-        'jobs.toml:5: jobs.b.run: found "nothing"; expected "package.module:name", a function or a Worker class',
+        'jobs.toml:5: jobs.b.run: found "nothing"; expected "package.module:name", a function or a Worker',
     ]
 
 
@@ -303,7 +303,7 @@ def test_a_missing_target_says_what_to_create_and_leaves_the_others_alone(app: P
     app.run()
     job = app.eventually_job("nope", health="failing")
     assert job["reason"] == (
-        f'job "nope" (jobs.toml): cannot import "jobs.nope": no module jobs/nope.py under {app.folder}; '
+        f'job "nope" (jobs.toml:5): cannot import "jobs.nope": no module jobs/nope.py under {app.folder}; '
         'create that file with a Worker class named "Poller"'
     )
     assert job["reason"] in app.log
