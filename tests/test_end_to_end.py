@@ -116,7 +116,7 @@ def test_a_bad_manifest_is_78_with_every_problem(app: Program) -> None:
     assert done.returncode == 78
     assert done.stderr.splitlines() == [
         'jobs.toml:2: jobs.a.evry: unknown key; did you mean "every"?',
-        'jobs.toml:5: jobs.b.run: found "nothing"; expected "package.module:name", a function or a Worker',
+        'jobs.toml:5: jobs.b.run: found "nothing"; expected "package.module:name", a function or a Worker class',
     ]
 
 
