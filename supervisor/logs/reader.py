@@ -78,7 +78,8 @@ def follow(
     """Yield each line as it is written, over rotations; ``with_last``: after the last ones, without a gap between.
 
     Ends when ``is_over`` says so, once more is then read; it is asked after each change and every ``look_every``
-    seconds, as the kernel may drop notices of changes (inotify(7), IN_Q_OVERFLOW). Lines of several jobs that come together are merged by time, others come as they are written.
+    seconds, as the kernel may drop notices of changes (inotify(7), IN_Q_OVERFLOW). Lines of several jobs that come
+    together are merged by time, others come as they are written.
     """
     with ExitStack() as opened:
         watch = opened.enter_context(Watch(log_dir))
