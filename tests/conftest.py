@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,8 +28,9 @@ def descendants(pid: int) -> set[int]:
     """Return the pids below a process, by the kernel's own list."""
     found: set[int] = set()
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in children.read_text().split():
-            found |= {int(child)} | descendants(int(child))
+        with suppress(FileNotFoundError, ProcessLookupError):  # a thread or process that has ended meanwhile
+            for child in children.read_text().split():
+                found |= {int(child)} | descendants(int(child))
     return found
 
 

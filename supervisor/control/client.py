@@ -1,12 +1,22 @@
 """A client of the control socket: blocking, and light to import, as every command pays for it."""
 
 import json
+import os
+import select
 import socket
+import struct
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, Self
 
 from supervisor.control.address import address
 from supervisor.errors import ControlError, NoSupervisorError
+
+ANSWERS_WITHIN = 10
+"""Seconds in which a living supervisor takes a connection. Told to the kernel by SO_SNDTIMEO (unix(7)): a socket with
+a timeout of Python's does not wait where the backlog is full, it fails at once."""
+_TIMEVAL = struct.Struct("@ll")
+_CREDENTIALS = struct.Struct("3i")
 
 
 class Client:
@@ -25,34 +35,63 @@ class Client:
         self._sock.close()
 
     def ask(self, method: str, params: dict[str, Any] | None = None, timeout: float | None = None) -> Any:
-        """Return the result of a request.
+        """Return the result of a request; ``timeout`` None waits for as long as it takes.
 
         Raises:
-            ControlError: the supervisor refuses it, or does not answer within ``timeout`` seconds.
+            ControlError: the supervisor refuses it, or is silent for ``timeout`` seconds.
         """
         self._sock.settimeout(timeout)
         request = {"id": 1, "method": method, "params": params or {}}
         try:
-            self._sock.sendall(json.dumps(request).encode() + b"\n")
+            with suppress(BrokenPipeError):  # refused unheard: its answer says why
+                self._sock.sendall(json.dumps(request).encode() + b"\n")
             line = self._lines.readline()
         except TimeoutError:
             raise ControlError(1, f"no answer from the supervisor within {timeout:g} s ({self._path})") from None
         except OSError as error:
             raise ControlError(1, f"the supervisor is gone: {error.strerror} ({self._path})") from error
-        if not line:
+        if not line.endswith(b"\n"):
             raise ControlError(1, f"the supervisor ended before it answered ({self._path})")
-        reply = json.loads(line)
-        if "error" in reply:
-            raise ControlError(reply["error"]["code"], reply["error"]["message"])
-        return reply["result"]
+        return self._result(line)
 
-    def wait_for_end(self) -> None:
-        """Return when the supervisor has closed the connection."""
+    def end(self) -> int:
+        """Have the supervisor end, and return its pid when its process is gone and its state is free for the next.
+
+        Raises:
+            ControlError: it refuses.
+        """
+        process = self._process()
         try:
-            while self._lines.readline():
-                continue
-        except ConnectionError:
-            return
+            pid: int = self.ask("shutdown")["pid"]
+            with suppress(ConnectionError):
+                while self._lines.readline():
+                    continue
+            if process is not None:
+                select.select([process], [], [])
+        finally:
+            if process is not None:
+                os.close(process)
+        return pid
+
+    def _process(self) -> int | None:
+        """Return a pidfd of the one who listens, None where its pid means nothing here (another pid namespace)."""
+        peer = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        try:
+            return os.pidfd_open(_CREDENTIALS.unpack(peer)[0])
+        except OSError:
+            return None
+
+    def _result(self, line: bytes) -> Any:
+        try:
+            reply = json.loads(line)
+        except ValueError:
+            reply = None
+        match reply:
+            case {"result": result}:
+                return result
+            case {"error": {"code": int(code), "message": str(message)}}:
+                raise ControlError(code, message)
+        raise ControlError(1, f"{self._path} is no supervisor's control socket: it answers {line[:60]!r}")
 
 
 def connect(candidates: Iterable[str]) -> Client:
@@ -60,21 +99,28 @@ def connect(candidates: Iterable[str]) -> Client:
 
     Raises:
         NoSupervisorError: none does; the text says where was tried and what to do.
-        ControlError: one is there, and this user may not use it.
+        ControlError: one is there, and this user may not use it, or it is stuck.
     """
     tried: list[str] = []
+    refused: str | None = None
     for path in candidates:
         sock = socket.socket(socket.AF_UNIX)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL.pack(ANSWERS_WITHIN, 0))
         try:
             with address(path) as reachable:
                 sock.connect(reachable)
         except PermissionError:
             sock.close()
-            raise ControlError(1, f"not allowed to use {path}: only root and the supervisor's own user may") from None
-        except OSError:
+            refused = refused or path
+        except BlockingIOError:
             sock.close()
-            tried.append(path)
+            raise ControlError(1, f"the supervisor takes no connection within {ANSWERS_WITHIN} s ({path})") from None
+        except OSError as error:
+            sock.close()
+            tried.append(f"  tried {path}: {error.strerror or error}")
         else:
             return Client(sock, path)
-    places = "\n".join(f"  tried {path}" for path in tried)
-    raise NoSupervisorError(f"no supervisor is running for this manifest; start one with `jobvisor run`\n{places}")
+    if refused is not None:
+        raise ControlError(1, f"not allowed to use {refused}: only root and the supervisor's own user are")
+    places = "\n".join(tried)
+    raise NoSupervisorError(f"no supervisor answers; start one with `jobvisor run`\n{places}")
