@@ -86,9 +86,9 @@ def _no_module(wanted: Wanted, module_name: str, missing: str, name: str) -> str
 def _no_name(wanted: Wanted, module: ModuleType, holder: Any, part: str) -> str:
     names = [name for name in dir(holder) if not name.startswith("_")]
     near = get_close_matches(part, names, n=1)
-    hint = f'; did you mean "{near[0]}"?' if near else ""
+    hint = f'; did you mean "{near[0]}"? Define' if near else "; define"
     what = "a Worker class" if part[:1].isupper() else "a function"
-    return f'{_job(wanted)}: {_file(module)} has no "{part}"{hint} Define {what} of that name there, or correct `run`'
+    return f'{_job(wanted)}: {_file(module)} has no "{part}"{hint} {what} of that name there, or correct `run`'
 
 
 def _broken(wanted: Wanted, module_name: str, error: BaseException) -> str:

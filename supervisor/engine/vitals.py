@@ -64,11 +64,10 @@ class Vitals:
             self.readings.pop(gone, None)
         for run_id, pid in pids.items():
             watched = self._watched.setdefault(run_id, Watched())
-            self.readings[run_id] = self._measure(watched, pid, with_pss=(self._count + run_id) % PSS_EVERY == 0)
-            yield
+            yield from self._measure(run_id, watched, pid, with_pss=(self._count + run_id) % PSS_EVERY == 0)
 
-    @staticmethod
-    def _measure(watched: Watched, pid: int, *, with_pss: bool) -> Vital:
+    def _measure(self, run_id: RunId, watched: Watched, pid: int, *, with_pss: bool) -> Iterator[None]:
+        """Read a job's processes one after the other; a pid that was used again counts from nothing."""
         now = time.monotonic()
         kept, watched.processes = watched.processes, {}
         for each in _whole(pid):
@@ -80,14 +79,15 @@ class Vitals:
             with suppress(psutil.Error), process.oneshot():
                 times = process.cpu_times()
                 cpu[each] = times.user + times.system
-                used += cpu[each] - watched.cpu.get(each, 0.0)
+                used += max(0.0, cpu[each] - watched.cpu.get(each, 0.0))
                 rss += process.memory_info().rss
                 if with_pss:
                     pss += process.memory_full_info().pss
+            yield
         percent = None if watched.at is None or now <= watched.at else round(100 * used / (now - watched.at), 1)
         watched.cpu, watched.at = cpu, now
         watched.pss = pss if with_pss else watched.pss
-        return Vital(cpu_percent=percent, rss_bytes=rss, pss_bytes=watched.pss)
+        self.readings[run_id] = Vital(cpu_percent=percent, rss_bytes=rss, pss_bytes=watched.pss)
 
 
 def _whole(pid: int) -> Iterator[int]:

@@ -36,18 +36,22 @@ class Workshop:
         """Return when the Worker has been stopped; what it raises goes through."""
         job.watch_by(self._watch)
         worker = self._make()
-        stops_itself = type(worker).stop is not Worker.stop
-        if stops_itself:
-            with suppress(OSError):  # KILL and STOP cannot be handled
-                signal.signal(self._stop_signal, self._asked)
+        stops_itself = type(worker).stop is not Worker.stop and self._handles_stop()
         worker.start()
         self._channel.send("serving")
-        while not self._is_stopping:
+        while not (self._is_stopping or (stops_itself and self._channel.is_stopping())):
             message = self._next()
             if message is not None:
                 self._handle(worker, message)
         if stops_itself:
             worker.stop(self._cause())
+
+    def _handles_stop(self) -> bool:
+        try:
+            signal.signal(self._stop_signal, self._asked)
+        except OSError:  # KILL and STOP
+            return False
+        return True
 
     def _asked(self, _number: int, _frame: object) -> None:
         self._is_stopping = True
@@ -97,6 +101,7 @@ class Workshop:
             case {"kind": "stop", "cause": str(cause)}:
                 self._reason = cause
             case {"kind": "tick", "run_id": int(tick_id), "env": dict(identity)}:
+                os.environ.pop("JOBVISOR_DUE", None)  # of an earlier tick
                 os.environ.update(identity)
                 self._tick(worker, tick_id)
 

@@ -1,0 +1,202 @@
+"""A stop or an end leaves nothing of a job, however far its processes have gone."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import eventually
+from rig import Rig, children, is_alive, real
+
+from supervisor.core.exits import Code, Signalled
+from supervisor.engine import containment
+
+CODE = '''
+import os, signal, subprocess, sys, time
+from supervisor import Worker
+
+def say(text):
+    print(text, flush=True)
+
+def note(name):
+    with open(name + ".tmp", "w") as file:
+        file.write(str(os.getpid()))
+    os.rename(name + ".tmp", name)
+
+def leaves_a_session():
+    """Its child has a session of its own and lives on."""
+    subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    subprocess.Popen(["sleep", "1000"])
+    say("up")
+    time.sleep(1000)
+
+def ends_and_leaves():
+    subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    say("up")
+
+def forks_away(then=1000):
+    """A fork that never execs, twice removed, in a session of its own."""
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            note("far")
+            time.sleep(1000)
+        os._exit(0)
+    os.wait()
+    while not os.path.exists("far"):
+        time.sleep(0.01)
+    say("up")
+    time.sleep(then)
+
+def hides():
+    """No environment, no session, no parent of the job's: only who has seen it before the stop knows it."""
+    subprocess.Popen(["env", "-i", "/bin/sh", "-c", "exec setsid /bin/sleep 1000"])
+    say("up")
+    time.sleep(1000)
+
+class Starts(Worker):
+    def tick(self):
+        subprocess.Popen(["sleep", "1000"], start_new_session=True)
+        if os.fork() == 0:
+            subprocess.Popen(["sleep", "1001"], start_new_session=True)
+            os._exit(0)
+        os.wait()
+
+def stopped():
+    def ended(number, frame):
+        say("term")
+        sys.exit(0)
+    signal.signal(signal.SIGTERM, ended)
+    say("up")
+    time.sleep(1000)
+
+def hands_over():
+    """Ends, while its group still has a member that takes its time."""
+    subprocess.Popen([sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(1000)"])
+    say("up")
+    time.sleep(1000)
+'''
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    with real(tmp_path, CODE) as made:
+        yield made
+
+
+def below(pid: int) -> set[int]:
+    found = children(pid)
+    return found | {each for child in found for each in below(child)}
+
+
+def test_a_stop_ends_children_in_the_group_and_out_of_it(rig: Rig) -> None:
+    run_id = rig.run("leaves_a_session")
+    family = below(rig.up(run_id))
+    assert len(family) == 2
+    rig.stop(run_id)
+    assert rig.ended(run_id) == Signalled(15)
+    assert not any(map(is_alive, family))
+    assert children(rig.server) == set()
+
+
+def test_an_end_by_itself_leaves_nothing_either(rig: Rig) -> None:
+    run_id = rig.run("ends_and_leaves")
+    assert rig.ended(run_id) == Code(0)
+    assert children(rig.server) == set()
+
+
+def test_a_killed_job_leaves_nothing(rig: Rig) -> None:
+    run_id = rig.run("leaves_a_session")
+    pid = rig.up(run_id)
+    family = below(pid)
+    os.kill(pid, signal.SIGKILL)
+    assert rig.ended(run_id) == Signalled(9)
+    assert not any(map(is_alive, family))
+
+
+def test_a_fork_tells_by_its_environment_in_proc_whose_it_is_and_is_found_by_it(rig: Rig) -> None:
+    run_id = rig.run("forks_away", 0)
+    rig.ended(run_id)
+    far = int((rig.folder / "far").read_text())
+    assert not is_alive(far)
+
+    (rig.folder / "far").unlink()
+    again = rig.run("forks_away")
+    rig.up(again)
+    far = int((rig.folder / "far").read_text())
+    environ = Path(f"/proc/{far}/environ").read_bytes().split(b"\0")
+    assert f"JOBVISOR_RUN_ID={again}".encode() in environ
+    assert far in children(rig.server)
+    rig.stop(again)
+    rig.ended(again)
+    assert not is_alive(far)
+
+
+def test_what_hides_is_known_from_before_the_stop(rig: Rig) -> None:
+    run_id = rig.run("hides")
+    pid = rig.up(run_id)
+    hidden = eventually(lambda: [each for each in below(pid) if b"1000" in Path(f"/proc/{each}/cmdline").read_bytes()])
+    eventually(lambda: Path(f"/proc/{hidden[0]}/cmdline").read_bytes().startswith(b"/bin/sleep"))
+    rig.stop(run_id)
+    rig.ended(run_id)
+    assert not any(map(is_alive, hidden))
+
+
+def test_what_a_tick_starts_lives_as_long_as_the_workers_process(rig: Rig) -> None:
+    run_id = rig.run("Starts")
+    rig.serving(run_id)
+    rig.ticked(rig.tick(run_id))
+    pid = rig.spawned(run_id)
+    orphans = eventually(lambda: children(rig.server) - {pid})
+    rig.ended(rig.command("true"))  # a round of the fork server's
+    rig.ended(rig.command("true"))
+    assert all(map(is_alive, orphans))
+    family = below(pid) | orphans
+    rig.stop(run_id)
+    rig.ended(run_id)
+    assert not any(map(is_alive, family))
+
+
+def test_a_stopped_job_acts_on_its_stop(rig: Rig) -> None:
+    run_id = rig.run("stopped")
+    pid = rig.up(run_id)
+    os.kill(pid, signal.SIGSTOP)
+    eventually(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+    rig.stop(run_id)
+    assert rig.ended(run_id) == Code(0)
+    assert rig.out(run_id) == "up\nterm\n"
+
+
+def test_an_end_is_told_only_when_the_last_of_the_job_is_gone(rig: Rig) -> None:
+    run_id = rig.run("hands_over")
+    pid = rig.up(run_id)
+    (child,) = eventually(lambda: below(pid))
+    rig.stop(run_id)
+    rig.ended(run_id)
+    assert not is_alive(child)
+
+
+def test_the_ends_of_many_at_once_are_all_told_and_nothing_is_left(rig: Rig) -> None:
+    runs = [rig.run("leaves_a_session") for _ in range(20)]
+    families = [below(rig.up(run_id)) for run_id in runs]
+    rig.call(lambda: [rig.engine.kill(run_id) for run_id in runs])
+    assert [rig.ended(run_id) for run_id in runs] == [Signalled(9)] * 20
+    assert not [pid for family in families for pid in family if is_alive(pid)]
+    assert children(rig.server) == set()
+
+
+def test_a_process_that_a_set_user_id_program_made_its_own_does_not_stop_the_fork_server(rig: Rig) -> None:
+    """Root may signal everybody; what is proved here is that a refused signal is no end of the fork server."""
+
+    code = "from supervisor.engine import containment as c; import os, sys; os.setresuid(65534, 65534, 65534); "
+    code += "c.signal_job(int(sys.argv[1]), 9); c.signal_group(int(sys.argv[1]), 9); c.kill(int(sys.argv[1]))"
+    run_id = rig.run("stopped")
+    pid = rig.up(run_id)
+    refused = rig.command(
+        sys.executable, "-c", code, str(pid), env={"PYTHONPATH": str(Path(containment.__file__).parents[2])}
+    )
+    assert rig.ended(refused) == Code(0), rig.err(refused)
+    assert is_alive(pid)
+    assert containment.sight(pid) is not None

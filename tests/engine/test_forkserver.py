@@ -1,0 +1,263 @@
+"""The fork server and its supervisor: each outlives the other's death, and neither waits for a sick one for ever."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import eventually
+from rig import Rig, children, is_alive, open_fds, real
+
+from supervisor.core.events import Exited, Spawned
+from supervisor.core.exits import Code, Lost, Signalled
+from supervisor.engine import linux
+from supervisor.engine.generation import Patience
+
+CODE = """
+import os, signal, subprocess, sys, time
+
+def say(text):
+    print(text, flush=True)
+
+def sleeper():
+    say("up")
+    time.sleep(1000)
+
+def done():
+    pass
+
+def family():
+    subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    say("up")
+    time.sleep(1000)
+
+def tidy(name):
+    def ended(number, frame):
+        open(name, "w").close()
+        sys.exit(0)
+    signal.signal(signal.SIGTERM, ended)
+    say("up")
+    time.sleep(1000)
+
+def stubborn():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    say("up")
+    time.sleep(1000)
+"""
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    with real(tmp_path, CODE) as made:
+        yield made
+
+
+def below(pid: int) -> set[int]:
+    found = children(pid)
+    return found | {each for child in found for each in below(child)}
+
+
+# -- the fork server dies ----------------------------------------------------------------------------------------------
+
+
+def test_the_jobs_of_a_fork_server_that_died_are_lost_and_leave_nothing(rig: Rig) -> None:
+    runs = [rig.run("family") for _ in range(3)]
+    family = {pid for run_id in runs for pid in {rig.up(run_id)} | below(rig.up(run_id))}
+    assert len(family) == 6
+    old = rig.server
+    os.kill(old, signal.SIGKILL)
+    assert [rig.ended(run_id) for run_id in runs] == [Lost("the fork server died")] * 3
+    assert not any(map(is_alive, family))
+    assert not any(Path(f"/proc/{pid}").exists() for pid in family)  # reaped, too
+    assert eventually(lambda: rig.server != old)
+    assert rig.ended(rig.run("done")) == Code(0)
+    assert any("the fork server died" in warning for warning in rig.warned)
+
+
+def test_orders_that_come_while_there_is_no_fork_server_wait_for_the_next(rig: Rig) -> None:
+    os.kill(rig.server, signal.SIGSTOP)
+    before = rig.run("sleeper")
+    stopped = rig.run("sleeper")
+    rig.stop(stopped)
+    killed = rig.run("sleeper")
+    rig.kill(killed)
+    os.kill(rig.server, signal.SIGKILL)
+    after = rig.run("sleeper")
+    assert rig.up(before)
+    assert rig.up(after)
+    assert rig.ended(stopped) == Signalled(15)
+    assert rig.ended(killed) == Signalled(9)
+    assert rig.kinds(before) == rig.kinds(after) == [Spawned]
+    assert rig.kinds(stopped) == rig.kinds(killed) == [Spawned, Exited]
+
+
+def test_a_fork_that_was_not_yet_told_of_is_killed_and_reaped(rig: Rig) -> None:
+    """Killed in the middle of a burst of starts, the fork server leaves forks that nobody has heard of."""
+    server = rig.server
+    rig.ended(rig.run("done"))
+    mine = children(os.getpid())
+    rig.call(lambda: [rig.spawn_here(rig.job("sleeper"), run_id) for run_id in range(100, 160)])
+    eventually(lambda: len(children(server)) > 5)
+    os.kill(server, signal.SIGKILL)
+    eventually(lambda: all(rig.kinds(run_id)[-1:] in ([Spawned], [Exited]) for run_id in range(100, 160)))
+    living = [run_id for run_id in range(100, 160) if rig.kinds(run_id) == [Spawned]]
+    eventually(lambda: children(os.getpid()) - mine == {rig.server})
+    assert len(children(rig.server)) == len(living)
+
+
+def test_a_fork_server_that_dies_again_and_again_is_replaced_ever_more_slowly(rig: Rig) -> None:
+    seen: list[tuple[int, float]] = []
+    for _ in range(4):
+        server = rig.server
+        seen.append((server, float(Path(f"/proc/{server}/stat").read_text().rpartition(")")[2].split()[19])))
+        os.kill(server, signal.SIGKILL)
+        eventually(
+            lambda server=server: rig.call(lambda: rig.engine._server is None or rig.engine._server.pid != server)
+        )
+    assert rig.engine._spare > 0.1
+    assert rig.ended(rig.run("done")) == Code(0)
+
+
+def test_a_hung_fork_server_is_killed_and_replaced(tmp_path: Path) -> None:
+    with real(tmp_path, CODE, patience=Patience(answer=0.5)) as rig:
+        run_id = rig.run("sleeper")
+        pid = rig.up(run_id)
+        old = rig.server
+        os.kill(old, signal.SIGSTOP)
+        os.kill(pid, signal.SIGKILL)
+        assert isinstance(rig.ended(run_id), Lost)
+        assert eventually(lambda: rig.server != old)
+        assert "the fork server did not answer, and was killed" in rig.call(lambda: rig.engine.warnings)
+
+
+def test_a_hung_fork_server_does_not_hold_up_a_start(tmp_path: Path) -> None:
+    with real(tmp_path, CODE, patience=Patience(answer=0.5)) as rig:
+        rig.ended(rig.run("done"))
+        os.kill(rig.server, signal.SIGSTOP)
+        assert rig.ended(rig.run("done")) == Code(0)
+
+
+def test_a_hung_fork_server_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    with real(tmp_path, CODE, patience=Patience(answer=0.5)) as rig:
+        rig.ended(rig.run("done"))
+        os.kill(rig.server, signal.SIGSTOP)
+        rig.wait(rig.engine.close())
+
+
+def test_a_fork_server_without_work_does_not_wake(rig: Rig) -> None:
+    for _ in range(20):
+        rig.up(rig.run("sleeper"))
+    switches = Path(f"/proc/{rig.server}/status")
+
+    def count() -> int:
+        return int(switches.read_text().partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+
+    eventually(lambda: Path(f"/proc/{rig.server}/stat").read_text().rpartition(")")[2].split()[0] == "S")
+    before = count()
+    done = rig.command("sleep", "1.5")
+    after_start = eventually(lambda: count() if rig.spawned(done) else None)
+    rig.ended(done)
+    assert before < after_start <= count() <= after_start + 4
+
+
+def test_the_fork_server_ignores_what_a_terminal_sends(rig: Rig) -> None:
+    run_id = rig.run("sleeper")
+    rig.up(run_id)
+    server = rig.server
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        os.kill(server, number)
+    assert rig.ended(rig.run("done")) == Code(0)
+    assert rig.server == server
+    assert os.getsid(server) == server
+
+
+def test_the_engine_installs_no_signal_handler_and_leaves_no_descriptor(tmp_path: Path) -> None:
+    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
+    fds = open_fds()
+    with real(tmp_path, CODE) as rig:
+        rig.ended(rig.run("done"))
+        os.kill(rig.server, signal.SIGKILL)
+        rig.ended(rig.run("done"))
+    assert [signal.getsignal(number) for number in signal.valid_signals()] == handlers
+    assert open_fds() == fds
+
+
+# -- the supervisor dies -----------------------------------------------------------------------------------------------
+
+SUPERVISOR = """
+import sys
+from pathlib import Path
+sys.path[:0] = [{tests!r}, {here!r}]
+import rig
+with rig.real(Path({folder!r}), {code!r}) as made:
+    runs = [made.run("tidy", "tidied", stop_timeout=5), made.run("stubborn", stop_timeout=0.3),
+            made.run("stubborn", stop_timeout=0), made.run("family", stop_timeout=5)]
+    for run in runs:
+        made.up(run)
+    print(made.server, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def doomed(tmp_path: Path) -> "Iterator[tuple[subprocess.Popen[str], int, set[int]]]":
+    """A supervisor in a process of its own, its fork server, and all that is below."""
+    here = Path(__file__).parent
+    script = SUPERVISOR.format(tests=str(here.parent), here=str(here), folder=str(tmp_path), code=CODE)
+    linux.adopt_orphans()
+    process = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with process:
+        assert process.stdout is not None
+        server = int(process.stdout.readline())
+        family = below(process.pid)
+        assert len(family) == 6
+        try:
+            yield process, server, family
+        finally:
+            process.kill()
+            for pid in family:
+                eventually(lambda pid=pid: not is_alive(pid))
+            reap(family)
+
+
+def reap(pids: set[int]) -> None:
+    for pid in pids & children(os.getpid()):
+        os.waitpid(pid, 0)
+
+
+def test_a_killed_supervisors_jobs_are_stopped_by_their_own_rules(
+    tmp_path: Path, doomed: "tuple[subprocess.Popen[str], int, set[int]]"
+) -> None:
+    process, server, family = doomed
+    process.kill()
+    eventually(lambda: not any(map(is_alive, family)))
+    assert (tmp_path / "tidied").exists()
+    assert not is_alive(server)
+
+
+def test_a_stopped_fork_server_wakes_when_its_supervisor_dies(
+    tmp_path: Path, doomed: "tuple[subprocess.Popen[str], int, set[int]]"
+) -> None:
+    process, server, family = doomed
+    os.kill(server, signal.SIGSTOP)
+    eventually(lambda: Path(f"/proc/{server}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+    process.kill()
+    eventually(lambda: not any(map(is_alive, family)))
+    assert (tmp_path / "tidied").exists()
+
+
+def test_when_both_die_no_first_process_of_a_job_is_left(
+    doomed: "tuple[subprocess.Popen[str], int, set[int]]",
+) -> None:
+    process, server, family = doomed
+    leaders = children(server)
+    process.send_signal(signal.SIGSTOP)  # so that it cannot start another
+    os.kill(server, signal.SIGKILL)
+    process.kill()
+    eventually(lambda: not any(map(is_alive, leaders)))
+    for pid in family:
+        if is_alive(pid):
+            os.kill(pid, signal.SIGKILL)  # what only a cgroup ends
