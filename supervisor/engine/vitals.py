@@ -76,7 +76,7 @@ class Vitals:
         used, rss, pss = 0.0, 0, 0
         cpu: dict[int, float] = {}
         for each, process in watched.processes.items():
-            with suppress(psutil.Error), process.oneshot():
+            with suppress(psutil.Error):
                 times = process.cpu_times()
                 cpu[each] = times.user + times.system
                 used += max(0.0, cpu[each] - watched.cpu.get(each, 0.0))
