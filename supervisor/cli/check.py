@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from supervisor.cli.commands import as_json
 from supervisor.cli.commands import command as jobvisor
@@ -29,7 +31,8 @@ def command(place: Place, as_json: bool) -> int:
     manifest = None
     try:
         manifest = load(place.path(), os.environ)
-        problems = [problem for job in manifest.jobs for problem in _problems(job, manifest)]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            problems = [problem for found in pool.map(partial(_problems, manifest), manifest.jobs) for problem in found]
     except ManifestError as error:
         problems = list(error.problems)
     warnings = list(manifest.warnings) if manifest else []
@@ -45,7 +48,7 @@ def command(place: Place, as_json: bool) -> int:
     return 1 if problems else 0
 
 
-def _problems(job: Job, manifest: Manifest) -> list[str]:
+def _problems(manifest: Manifest, job: Job) -> list[str]:
     wanted = Wanted(job.name, job.where, "", manifest.folder)
     if isinstance(job.target, Run):
         return _tried(job, job.target, manifest)
@@ -79,7 +82,8 @@ def _tried(job: Job, target: Run, manifest: Manifest) -> list[str]:
         return [f'job "{job.name}" ({job.where}): importing "{target.target}" took more than {WITHIN:.0f} s']
     if tried.returncode != 0:
         how = f"signal {-tried.returncode}" if tried.returncode < 0 else f"exit {tried.returncode}"
-        return [f'job "{job.name}" ({job.where}): importing "{target.target}" ended the process ({how})']
+        said = "".join(f": {line}" for line in tried.stderr.decode(errors="replace").splitlines()[-1:])
+        return [f'job "{job.name}" ({job.where}): importing "{target.target}" ended the process ({how}){said}']
     answer = json.loads(tried.stdout.splitlines()[-1])
     if "problem" in answer:
         return [answer["problem"]]

@@ -1,7 +1,6 @@
 """The commands as click sees them: one module each, imported when it is called."""
 
 import importlib
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -89,8 +88,8 @@ def command(*, manifest_flags: tuple[str, ...] = (), **settings: Any) -> Callabl
         @partial(_with_flags, manifest_flags)
         @click.pass_context
         def wrapped(ctx: click.Context, /, manifest: str | None, socket: str | None, **params: Any) -> Any:
-            place = Place(manifest, socket) if manifest or socket else ctx.obj
-            return function(place, **params)
+            outer: Place = ctx.obj
+            return function(Place(manifest or outer.named, socket or outer.socket), **params)
 
         wrapped.__doc__ = function.__doc__
         wrapped.__click_params__ = getattr(function, "__click_params__", []) + wrapped.__click_params__  # type: ignore[attr-defined]
@@ -108,15 +107,13 @@ as_json = click.option("--json", "as_json", is_flag=True, help="JSON on stdout."
 
 
 def run_with_click(arguments: list[str]) -> int:
-    """Run a command line and return its exit code."""
+    """Run a command line and return its exit code; errors that are not about its form are the caller's."""
     try:
-        result = program.main(args=arguments, prog_name="jobvisor", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        return 2
+        with program.make_context("jobvisor", arguments) as ctx:
+            result = program.invoke(ctx)
+    except click.exceptions.Exit as done:
+        return done.exit_code
     except click.ClickException as error:
-        error.show(sys.stderr)
+        error.show()
         return error.exit_code
-    except click.Abort:
-        return 130
     return result if isinstance(result, int) else 0

@@ -1,10 +1,11 @@
 """``jobvisor init``."""
 
-import sys
+import os
 from pathlib import Path
 
 from supervisor.cli.commands import command as jobvisor
 from supervisor.cli.place import Place
+from supervisor.errors import JobvisorError
 
 MANIFEST = """\
 # The background jobs of this application. `jobvisor check` tries them, `jobvisor run` runs them.
@@ -55,15 +56,19 @@ class Counter(Worker):
 @jobvisor(name="init")
 def command(place: Place) -> int:
     """Write a commented jobs.toml and jobs/ with two examples into this folder. Nothing is overwritten."""
-    del place
-    files = {"jobs.toml": MANIFEST, "jobs/hello.py": HELLO, "jobs/counter.py": COUNTER}
-    there = [name for name in files if Path(name).exists()]
+    manifest = Path(place.named or "jobs.toml")
+    jobs = manifest.parent / "jobs"
+    files = {manifest: MANIFEST, jobs / "hello.py": HELLO, jobs / "counter.py": COUNTER}
+    there = [str(path) for path in files if os.path.lexists(path)]
     if there:
-        print(f"{', '.join(there)}: exists already; nothing was written", file=sys.stderr)
-        return 1
-    Path("jobs").mkdir(exist_ok=True)
-    for name, content in files.items():
-        Path(name).write_text(content)
-        print(f"wrote {name}")
+        raise JobvisorError(f"{', '.join(there)}: exists already; nothing was written")
+    try:
+        jobs.mkdir(parents=True, exist_ok=True)
+        for path, content in files.items():
+            with path.open("x", encoding="utf-8") as file:
+                file.write(content)
+            print(f"wrote {path}")
+    except OSError as error:
+        raise JobvisorError(f"cannot write {error.filename}: {error.strerror}") from error
     print("try them with `jobvisor check`, run them with `jobvisor run`")
     return 0

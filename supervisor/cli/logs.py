@@ -2,7 +2,10 @@
 
 import json
 import re
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import click
@@ -17,11 +20,15 @@ from supervisor.errors import JobvisorError, NoSuchJobError
 from supervisor.history import query
 from supervisor.logs.reader import Line, Wish, follow, labels, last
 
+FEW = 20
+_LAGGING = timedelta(seconds=1)
+"""How long after a run's end its last lines may be written: a loaded log process is behind."""
+
 
 @jobvisor(name="logs", manifest_flags=("--file",))
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("-f", "--follow", "following", is_flag=True, help="Go on with what is written from now on.")
-@click.option("-n", "count", type=click.IntRange(0, 1_000_000), default=20, show_default=True, help="How many lines.")
+@click.option("-n", "count", type=click.IntRange(min=0), help="How many lines; 20, and all of a --run or --since.")
 @click.option("--run", "run_id", type=int, metavar="ID", help="Those of one run.")
 @click.option("--since", metavar="TIME", help='ISO 8601, or a duration ago such as "1h".')
 @click.option("--grep", metavar="RE", help="Those that a regular expression finds.")
@@ -30,45 +37,65 @@ def command(  # its options
     place: Place,
     names: tuple[str, ...],
     following: bool,
-    count: int,
+    count: int | None,
     run_id: int | None,
     since: str | None,
     grep: str | None,
     as_json: bool,
 ) -> int:
     """Show the output of jobs, merged in time order. Needs no running supervisor."""
+    if run_id is not None and (names or since is not None):
+        raise click.UsageError("--run says already whose lines and since when")
+    if count is None and run_id is None and since is None:
+        count = FEW
+    wish = Wish(n=count, since=None if since is None else _instant(since), grep=_pattern(grep))
     folders = place.folders()
-    log_dir = Path(folders["log_dir"])
-    until: datetime | None = None
-    start = _instant(since) if since is not None else None
-    if run_id is not None:
-        run = query.run(Path(folders["history"]), run_id)
-        if run is None:
-            raise NoSuchJobError(f"no run {run_id} is recorded")
-        wanted = [run["job"] if run["instance"] == 1 else f"{run['job']}:{run['instance']}"]
-        start = _parsed(run["started_at"])
-        until = _parsed(run["ended_at"])
+    log_dir, history = Path(folders["log_dir"]), Path(folders["history"])
+    if run_id is None:
+        chosen, is_over = _chosen(log_dir, names), None
     else:
-        chosen = select(names or ("*",), labels(log_dir)) if names or labels(log_dir) else []
-        if isinstance(chosen, Unmatched):
-            raise NoSuchJobError(f"{chosen.name}: no output of it in {log_dir}")
-        wanted = chosen
-    wish = Wish(n=count, since=start, grep=_pattern(grep))
-    for line in last(log_dir, wanted, wish):
-        if until is None or line.at is None or line.at <= until:
-            _show(line, several=len(wanted) > 1, as_json=as_json)
-    if following:
-        for line in follow(log_dir, wanted, wish):
-            _show(line, several=len(wanted) > 1, as_json=as_json)
+        [label, wish], is_over = _of_run(history, run_id, wish), partial(_is_over, history, run_id)
+        chosen = [label]
+    lines = follow(log_dir, chosen, wish, with_last=True, is_over=is_over) if following else last(log_dir, chosen, wish)
+    for line in lines:
+        print(_shown(line, several=len(chosen) > 1, as_json=as_json), flush=following)
     return 0
 
 
-def _show(line: Line, *, several: bool, as_json: bool) -> None:
+def _chosen(log_dir: Path, names: Sequence[str]) -> list[str]:
+    known = labels(log_dir)
+    chosen = select(names, known) if names else known
+    if isinstance(chosen, Unmatched):
+        raise NoSuchJobError(f"{chosen.name}: no output of it in {log_dir}")
+    return chosen
+
+
+def _of_run(history: Path, run_id: int, wish: Wish) -> tuple[str, Wish]:
+    """Return whose lines, and from when to when, are those of a run: to its end, or to the start of the next."""
+    run = query.run(history, run_id)
+    if run is None:
+        raise NoSuchJobError(f"no run {run_id} is recorded")
+    own = f"{run['job']}:{run['instance']}"
+    if run["started_at"] is None:
+        raise JobvisorError(f"run {run_id} of {own.removesuffix(':1')} never started: {run['outcome']}")
+    ended_at = _parsed(run["ended_at"])
+    later = (_parsed(row["started_at"]) for row in query.runs(history, jobs=[own]) if row["run_id"] > run_id)
+    ends = [at for at in (ended_at and ended_at + _LAGGING, *later) if at is not None]
+    since = datetime.fromisoformat(run["started_at"])
+    since -= timedelta(microseconds=since.microsecond % 1000)  # the times in the files are cut to milliseconds
+    return own.removesuffix(":1"), replace(wish, since=since, until=min(ends, default=None))
+
+
+def _is_over(history: Path, run_id: int) -> bool:
+    run = query.run(history, run_id)
+    return run is None or run["ended_at"] is not None
+
+
+def _shown(line: Line, *, several: bool, as_json: bool) -> str:
     at = line.at.isoformat(timespec="milliseconds").replace("+00:00", "Z") if line.at else None
     if as_json:
-        click.echo(json.dumps({"job": line.label, "at": at, "stream": line.stream, "text": line.text}))
-        return
-    click.echo(" ".join(part for part in (at, f"{line.label} |" if several else None, line.text) if part is not None))
+        return json.dumps({"job": line.label, "at": at, "stream": line.stream, "text": line.text})
+    return " ".join(part for part in (at, f"{line.label} |" if several else None, line.text) if part is not None)
 
 
 def _instant(text: str) -> datetime:

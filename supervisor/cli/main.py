@@ -4,33 +4,35 @@
 else is written on the command line goes through click, help and usage errors included.
 """
 
-import os
+import io
 import sys
 from collections.abc import Sequence
 
+from supervisor.cli.output import hush
 from supervisor.cli.place import Place
-from supervisor.errors import (
-    AlreadyRunningError,
-    ControlError,
-    JobvisorError,
-    ManifestError,
-    NoSuchJobError,
-    NoSupervisorError,
-)
+from supervisor.errors import ControlError, JobvisorError, NoSuchJobError, NoSupervisorError
 
+FAILED = 1
+NOT_THERE = 4
 INTERRUPTED = 130
+
+_VALUED = {"-f": "manifest", "--file": "manifest", "--socket": "socket"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # None where it was closed
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = _run(arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter flushes stdout once more at its end
+        hush()
         return 0
     except JobvisorError as error:
         print(error, file=sys.stderr)
@@ -57,11 +59,11 @@ def plain_status(arguments: Sequence[str]) -> tuple[Place, list[str], bool] | No
     as_json = False
     rest = iter(arguments)
     for argument in rest:
-        if argument in {"-f", "--socket"}:
+        if argument in _VALUED:
             value = next(rest, None)
             if value is None:
                 return None
-            given[argument] = value
+            given[_VALUED[argument]] = value
         elif argument == "--json" and words:
             as_json = True
         elif argument.startswith("-"):
@@ -70,7 +72,7 @@ def plain_status(arguments: Sequence[str]) -> tuple[Place, list[str], bool] | No
             words.append(argument)
     if not words or words[0] != "status":
         return None
-    return Place(given.get("-f"), given.get("--socket")), words[1:], as_json
+    return Place(given.get("manifest"), given.get("socket")), words[1:], as_json
 
 
 def _code(error: JobvisorError) -> int:
@@ -78,7 +80,5 @@ def _code(error: JobvisorError) -> int:
         case ControlError(code=code):
             return code
         case NoSupervisorError() | NoSuchJobError():
-            return 4
-        case AlreadyRunningError() | ManifestError():
-            return 1
-    return 1
+            return NOT_THERE
+    return FAILED

@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import islice
 
 import click
 
@@ -19,8 +21,37 @@ from supervisor.errors import JobvisorError
 from supervisor.load import load
 from supervisor.localzone import local_zone
 
+SHORTEST = timedelta(milliseconds=100)
+"""As of ``every`` in the manifest."""
 
-@jobvisor(name="next", context_settings={"ignore_unknown_options": True})
+
+class NextCommand(click.Command):
+    """Takes a word such as ``-5 * * * *`` for the expression, although it starts as an option does."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command line with such a word moved behind ``--``, to be judged as a schedule."""
+        valued = {
+            name for each in self.params if isinstance(each, click.Option) and not each.is_flag for name in each.opts
+        }
+        words, expressions = list[str](), list[str]()
+        rest = iter(args)
+        for word in rest:
+            if word == "--":
+                break
+            if word in valued:
+                words += [word, *islice(rest, 1)]
+            elif _LIKE_AN_OPTION.match(word) and not valued & {word[:2], word.partition("=")[0]}:
+                expressions.append(word)
+            else:
+                words.append(word)
+        return super().parse_args(ctx, [*words, "--", *expressions, *rest])
+
+
+_LIKE_AN_OPTION = re.compile(r"-([\d*,/-]*[\d*,/]|.*\s)")
+"""No option is written with a digit, a star or a blank."""
+
+
+@jobvisor(name="next", cls=NextCommand)
 @click.argument("expression", required=False, metavar="[EXPR]")
 @click.option("--every", metavar="DURATION", help="An interval, counted from --after.")
 @click.option("--timezone", metavar="TZ", help='IANA name or "local"; UTC where not given.')
@@ -69,12 +100,18 @@ def _instant(text: str | None, place_zone: tzinfo) -> datetime:
 
 def _schedule(expression: str | None, every: str | None, start: datetime, place_zone: tzinfo) -> Schedule:
     if every is not None:
-        interval = parse_duration(every)
-        if not interval:
+        try:
+            interval = parse_duration(every)
+        except ValueError as error:
+            raise ValueError(f'--every "{every}": {error}') from error
+        if interval < SHORTEST:
             raise ValueError(f'--every "{every}": an interval is at least 100ms')
         return Every(interval=interval, anchor=start)
     assert expression is not None
-    schedule = parse_cron(expression, place_zone)
+    try:
+        schedule = parse_cron(expression, place_zone)
+    except ScheduleError as error:
+        raise ValueError(f'"{expression}": {error}') from error
     if isinstance(schedule, Reboot):
         raise ScheduleError("@reboot is due once per boot, not at a time")
     return schedule

@@ -9,7 +9,7 @@ from supervisor.cli.place import Place
 
 def give(place: Place, method: str, names: Sequence[str], *, wait: bool = True) -> int:
     """Give an order to jobs, say what came of it, and return 0 where all did as asked."""
-    return say(place.ask(method, {"names": list(names), "wait": wait})["jobs"])
+    return say(place.order(method, {"names": list(names), "wait": wait})["jobs"])
 
 
 def say(jobs: Sequence[dict[str, Any]]) -> int:

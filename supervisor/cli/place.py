@@ -5,15 +5,18 @@ from typing import Any
 
 from supervisor import discovery
 from supervisor.control.client import Client, connect
-from supervisor.errors import NoSupervisorError
+from supervisor.errors import ControlError, NoSupervisorError
+
+READ_WITHIN = 10.0
+"""Seconds in which a supervisor answers a question; an order takes as long as the job does."""
 
 
 class Place:
     """A manifest, named or found, and its supervisor's socket."""
 
-    def __init__(self, manifest: str | None, socket: str | None) -> None:
-        self._named = manifest
-        self._socket = socket
+    def __init__(self, named: str | None, socket: str | None) -> None:
+        self.named = named
+        self.socket = socket
 
     @property
     def manifest(self) -> str:
@@ -22,7 +25,7 @@ class Place:
         Raises:
             JobvisorError: none is named and none is found.
         """
-        return discovery.locate(self._named, os.environ, os.getcwd())
+        return discovery.locate(self.named, os.environ, os.getcwd())
 
     def connect(self) -> Client:
         """Return a connection to the supervisor.
@@ -30,24 +33,29 @@ class Place:
         Raises:
             NoSupervisorError: none answers.
         """
-        if self._socket is not None or os.environ.get("JOBVISOR_SOCKET"):
-            return connect(discovery.sockets(self._socket, "", os.environ))
+        if self.socket or os.environ.get("JOBVISOR_SOCKET"):
+            return connect(discovery.sockets(self.socket, "", os.environ))
         return connect(discovery.sockets(None, self.manifest, os.environ))
 
-    def ask(self, method: str, params: dict[str, Any] | None = None) -> Any:
-        """Return the supervisor's answer to one request."""
+    def order(self, method: str, params: dict[str, Any]) -> Any:
+        """Return what came of an order, for which the supervisor may take its time."""
         with self.connect() as client:
             return client.ask(method, params)
 
+    def ask(self, method: str, params: dict[str, Any] | None = None) -> Any:
+        """Return the supervisor's answer to a question."""
+        with self.connect() as client:
+            return client.ask(method, params, READ_WITHIN)
+
     def folders(self) -> dict[str, str]:
-        """Return where logs and history lie: the running supervisor knows best, else the manifest says.
+        """Return where logs and history lie: a supervisor that answers knows best, else the manifest says.
 
         Raises:
             JobvisorError: there is neither.
         """
         try:
             answer: dict[str, str] = self.ask("ping")
-        except NoSupervisorError:
+        except (NoSupervisorError, ControlError):
             from supervisor.load import load  # noqa: PLC0415  # only without a supervisor
 
             settings = load(self.path(), os.environ).settings

@@ -13,7 +13,7 @@ def command(place: Place) -> int:
 
     A bad manifest changes nothing. Exits 1 when the manifest is bad or a job did not come up.
     """
-    answer = place.ask("reload")
+    answer = place.order("reload", {})
     for problem in answer["problems"]:
         print(problem, file=sys.stderr)
     if answer["problems"]:

@@ -8,7 +8,6 @@ from supervisor.cli.place import Place
 def command(place: Place) -> int:
     """End the supervisor and all jobs, and return when they have ended. Holds nothing: the next `run` starts all."""
     with place.connect() as client:
-        answer = client.ask("shutdown")
-        client.wait_for_end()
-    print(f"ended (pid {answer['pid']})")
+        pid = client.end()
+    print(f"ended (pid {pid})")
     return 0

@@ -5,8 +5,9 @@ import os
 import sys
 import time
 
+from supervisor.cli.output import write
 from supervisor.cli.place import Place
-from supervisor.cli.table import HEADERS, aligned, coloured, status_rows
+from supervisor.cli.table import status_lines
 
 UNHEALTHY = 3
 
@@ -15,24 +16,10 @@ def show(place: Place, names: list[str], *, as_json: bool) -> int:
     """Print the health of jobs; return 0 where every one of them is well, else 3."""
     status = place.ask("status", {"names": names})
     if as_json:
-        print(json.dumps(status, indent=2))
+        write(json.dumps(status, indent=2))
     else:
-        print("\n".join(_lines(status)))
+        is_terminal = sys.stdout is not None and sys.stdout.isatty()
+        width = os.get_terminal_size(sys.stdout.fileno()).columns if is_terminal else 0
+        coloured = is_terminal and not os.environ.get("NO_COLOR")
+        write("\n".join(status_lines(status, time.time(), width=width or None, coloured=coloured)))
     return 0 if status["supervisor"]["healthy"] else UNHEALTHY
-
-
-def _lines(status: dict[str, list[dict[str, str]]]) -> list[str]:
-    is_terminal = sys.stdout.isatty()
-    width = os.get_terminal_size().columns if is_terminal else None
-    jobs = status["jobs"]
-    lines = aligned(HEADERS, status_rows(jobs, time.time(), seconds), width)
-    if is_terminal and not os.environ.get("NO_COLOR"):
-        lines[1:] = [coloured(line, job) for line, job in zip(lines[1:], jobs, strict=True)]
-    return [*lines, *(f"warning: {warning}" for warning in status["warnings"])]
-
-
-def seconds(text: str) -> float:
-    """Return an ISO 8601 UTC time as seconds since the epoch."""
-    from datetime import datetime  # noqa: PLC0415  # only where a time is shown
-
-    return datetime.fromisoformat(text).timestamp()

@@ -1,6 +1,7 @@
 """Tables and words for a terminal, made of what the supervisor answers. Text in, text out."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 HEADERS = ("NAME", "STATE", "PID", "UP/AGO", "RUNS", "FAIL", "CPU", "RSS", "LAST", "NEXT", "HEALTH")
@@ -9,73 +10,84 @@ _UNITS = ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
 def short(seconds: float) -> str:
-    """Return a length of time in two parts at most: ``3s``, ``4m57s``, ``12m``, ``2d4h``."""
-    rest = max(0, int(seconds))
-    parts: list[str] = []
-    for size, unit in _UNITS:
-        count, rest = divmod(rest, size)
+    """Return a length of time, as exact as one wants to read it: ``3s``, ``4m57s``, ``12m``, ``1h5m``, ``2d4h``."""
+    whole = max(0, int(seconds))
+    if whole >= 600:
+        whole -= whole % 60
+    for (size, unit), (lesser, lesser_unit) in zip(_UNITS, (*_UNITS[1:], (1, "")), strict=True):
+        count, rest = divmod(whole, size)
         if count:
-            parts.append(f"{count}{unit}")
-        elif parts:
-            break
-        if len(parts) == 2:
-            break
-    return "".join(parts) or "0s"
+            return f"{count}{unit}" + (f"{rest // lesser}{lesser_unit}" if rest >= lesser else "")
+    return "0s"
 
 
 def ago(seconds: float) -> str:
-    """Return a length of time that has passed, in one part from an hour on: the table shows ``12m ago``."""
-    text = short(seconds)
-    for unit in "dhm":
-        head, found, _ = text.partition(unit)
-        if found:
-            return head + unit
-    return text
+    """Return how long ago something was, in one unit: ``3s``, ``5m``, ``2d``."""
+    whole = max(0, int(seconds))
+    size, unit = next((each for each in _UNITS if whole >= each[0]), _UNITS[-1])
+    return f"{whole // size}{unit}"
 
 
 def size(count: float | None) -> str:
     """Return bytes as ``24M``."""
     if count is None:
         return "-"
-    for unit in "BKMGT":
-        if count < 1024 or unit == "T":
+    for unit in "BKMG":
+        if count < 1024:
             return f"{count:.0f}{unit}" if count >= 10 or unit in "BK" else f"{count:.1f}{unit}"
         count /= 1024
-    return "-"
+    return f"{count:.1f}T"
 
 
-def status_rows(jobs: Sequence[dict[str, Any]], now: float, parse: Any) -> list[tuple[str, ...]]:
-    """Return a row of cells for each job; ``parse`` turns an ISO 8601 text into seconds since the epoch."""
+def one_line(text: str) -> str:
+    """Return a text without what would break a line or command a terminal."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
+def status_lines(status: dict[str, Any], now: float, *, width: int | None = None, coloured: bool = False) -> list[str]:
+    """Return the table of ``status`` and the warnings under it.
+
+    ``now`` is in seconds since the epoch. Where a terminal is ``width`` columns wide, HEALTH is cut to fit.
+    """
+    jobs = status["jobs"]
     several = {job["name"] for job in jobs if job["instance"] > 1}
-    return [_row(job, job["name"] in several, now, parse) for job in jobs]
+    rows = [_row(job, job["name"] in several, now) for job in jobs]
+    heads = aligned(HEADERS[:-1], [row[:-1] for row in rows], filled=True)
+    lines = []
+    for head, row, job in zip(heads, (HEADERS, *rows), (None, *jobs), strict=True):
+        line = f"{head}  {row[-1]}"
+        if width is not None and len(line) > width:
+            line = line[: max(1, width - 1)] + "…"
+        if coloured and job is not None and len(line) > len(head) + 2:
+            line = f"{line[: len(head) + 2]}\x1b[{_COLOURS.get(job['health'], 0)}m{line[len(head) + 2 :]}\x1b[0m"
+        lines.append(line)
+    return [*lines, *(f"warning: {one_line(warning)}" for warning in status["warnings"])]
 
 
-def _row(job: dict[str, Any], is_one_of_several: bool, now: float, parse: Any) -> tuple[str, ...]:
+def _row(job: dict[str, Any], is_one_of_several: bool, now: float) -> tuple[str, ...]:
     last, next_due = job["last"], job["next_due_at"]
-    name = f"{job['name']}:{job['instance']}" if is_one_of_several else job["name"]
-    health = job["health"] + (f": {job['reason']}" if job["reason"] else "")
     return (
-        name,
+        f"{job['name']}:{job['instance']}" if is_one_of_several else job["name"],
         job["state"],
         str(job["pid"] or "-"),
-        _since(job, now, parse),
+        _since(job, now),
         str(job["runs"]),
         str(job["failures"]),
         "-" if job["cpu_percent"] is None else f"{job['cpu_percent']:.0f}%",
         size(job["rss_bytes"]),
-        f"{ending(last)} {ago(now - parse(last['ended_at']))} ago" if last and last["ended_at"] else "-",
-        f"in {short(parse(next_due) - now)}" if next_due else "-",
-        health,
+        f"{ending(last)} {ago(now - _seconds(last['ended_at']))} ago" if last and last["ended_at"] else "-",
+        f"in {short(_seconds(next_due) - now)}" if next_due else "-",
+        one_line(f"{job['health']}: {job['reason']}" if job["reason"] else job["health"]),
     )
 
 
-def _since(job: dict[str, Any], now: float, parse: Any) -> str:
+def _since(job: dict[str, Any], now: float) -> str:
     """Return how long a process is up, or how long ago a waiting job last ran."""
     last = job["last"]
     if job["state"] in {"running", "stopping", "starting"} and job["uptime_s"] is not None:
         return short(job["uptime_s"])
     if job["state"] in {"waiting", "paused"} and last and last["ended_at"]:
-        return ago(now - parse(last["ended_at"]))
+        return ago(now - _seconds(last["ended_at"]))
     return "-"
 
 
@@ -89,20 +101,14 @@ def ending(last: dict[str, Any]) -> str:
     return outcome
 
 
-def aligned(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int | None = None) -> list[str]:
-    """Return lines of columns as wide as their content; the last column is cut where ``width`` columns end."""
+def aligned(headers: Sequence[str], rows: Sequence[Sequence[str]], *, filled: bool = False) -> list[str]:
+    """Return lines of columns as wide as their content; ``filled`` keeps the blanks at their ends."""
     table = [headers, *rows]
     widths = [max(len(row[column]) for row in table) for column in range(len(headers))]
-    lines = ["  ".join(cell.ljust(widths[column]) for column, cell in enumerate(row)).rstrip() for row in table]
-    if width is None:
-        return lines
-    return [line if len(line) <= width else line[: max(1, width - 1)] + "…" for line in lines]
+    lines = ["  ".join(cell.ljust(widths[column]) for column, cell in enumerate(row)) for row in table]
+    return lines if filled else [line.rstrip() for line in lines]
 
 
-def coloured(line: str, job: dict[str, Any]) -> str:
-    """Return a line of the status table with its health in colour."""
-    word = job["health"]
-    at = line.rfind(f"  {word}")
-    if at < 0:
-        return line
-    return f"{line[: at + 2]}\x1b[{_COLOURS.get(word, 0)}m{line[at + 2 :]}\x1b[0m"
+def _seconds(text: str) -> float:
+    """Return an ISO 8601 UTC time as seconds since the epoch."""
+    return datetime.fromisoformat(text).timestamp()

@@ -16,7 +16,7 @@ def command(place: Place, name: str, wait: bool) -> int:
 
     With --wait the exit code is the run's, 128 + n after signal n, 1 where it was skipped.
     """
-    answer = place.ask("trigger", {"name": name, "wait": wait})
+    answer = place.order("trigger", {"name": name, "wait": wait})
     for line in answer.get("output", ()):
         print(line)
     print(f"{name}: {answer['message']}", file=sys.stdout if answer["ok"] else sys.stderr)
