@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
