@@ -400,7 +400,7 @@ def test_garbage_on_the_socket_disturbs_nobody(app: Program) -> None:
                 sent += huge.send(b"x" * 65536)
         except OSError:
             pass
-        assert app.job("web")["state"] == "running"
+        app.eventually_job("web", state="running")
 
 
 def test_run_shows_the_jobs_lines_behind_their_names(app: Program) -> None:

@@ -19,7 +19,7 @@ from supervisor.history import query, table
 def command(place: Place, names: tuple[str, ...], as_json: bool) -> int:
     """Show failures grouped by exception and place, with counts, first and last time."""
     path = Path(place.folders()["history"])
-    errors = query.errors(path, jobs=recorded(path, names))
+    errors = query.errors(path, jobs=recorded(place, path, names))
     if as_json:
         print(json.dumps(errors, indent=2))
     elif errors:

@@ -21,7 +21,7 @@ from supervisor.history import query, table
 def command(place: Place, names: tuple[str, ...], failed: bool, count: int, as_json: bool) -> int:
     """Show runs, newest first: also those that were skipped or missed, and why. Needs no running supervisor."""
     path = Path(place.folders()["history"])
-    runs = query.runs(path, jobs=recorded(path, names), failed=failed, limit=count)
+    runs = query.runs(path, jobs=recorded(place, path, names), failed=failed, limit=count)
     if as_json:
         print(json.dumps(runs, indent=2))
     else:

@@ -52,7 +52,7 @@ def command(  # its options
     folders = place.folders()
     log_dir, history = Path(folders["log_dir"]), Path(folders["history"])
     if run_id is None:
-        chosen, is_over = _chosen(log_dir, names), None
+        chosen, is_over = _chosen(place, log_dir, names), None
     else:
         [label, wish], is_over = _of_run(history, run_id, wish), partial(_is_over, history, run_id)
         chosen = [label]
@@ -62,11 +62,14 @@ def command(  # its options
     return 0
 
 
-def _chosen(log_dir: Path, names: Sequence[str]) -> list[str]:
+def _chosen(place: Place, log_dir: Path, names: Sequence[str]) -> list[str]:
+    """Return whose lines the names mean: also jobs that have said nothing yet, and removed ones."""
     known = labels(log_dir)
-    chosen = select(names, known) if names else known
+    if not names:
+        return known
+    chosen = select(names, [*known, *(label for label in place.labels() if label not in known)])
     if isinstance(chosen, Unmatched):
-        raise NoSuchJobError(f"{chosen.name}: no output of it in {log_dir}")
+        raise NoSuchJobError(str(chosen))
     return chosen
 
 

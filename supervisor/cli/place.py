@@ -5,7 +5,7 @@ from typing import Any
 
 from supervisor import discovery
 from supervisor.control.client import Client, connect
-from supervisor.errors import ControlError, NoSupervisorError
+from supervisor.errors import ControlError, JobvisorError, NoSupervisorError
 
 READ_WITHIN = 10.0
 """Seconds in which a supervisor answers a question; an order takes as long as the job does."""
@@ -65,6 +65,21 @@ class Place:
                 "history": f"{settings.state_dir}/history.db",
             }
         return answer
+
+    def labels(self) -> list[str]:
+        """Return what the jobs are called (``web``, ``web:2``), in manifest order; none where nothing can tell."""
+        try:
+            slots = [(job["name"], job["instance"]) for job in self.ask("status")["jobs"]]
+        except (NoSupervisorError, ControlError):
+            from supervisor.load import load  # noqa: PLC0415  # only without a supervisor
+
+            try:
+                jobs = load(self.path(), os.environ).jobs
+            except JobvisorError:
+                return []
+            slots = [(job.name, number) for job in jobs for number in range(1, job.instances + 1)]
+        several = {name for name, instance in slots if instance > 1}
+        return [f"{name}:{instance}" if name in several else name for name, instance in slots]
 
     def path(self) -> Any:
         """Return the manifest as a ``Path``; an import that quick commands do without."""

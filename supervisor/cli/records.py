@@ -3,21 +3,23 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from supervisor.cli.place import Place
 from supervisor.core.names import Unmatched, select
 from supervisor.errors import NoSuchJobError
 from supervisor.history import query
 
 
-def recorded(path: Path, names: Sequence[str]) -> list[str] | None:
-    """Return the recorded jobs that the names mean, None for all of them.
+def recorded(place: Place, path: Path, names: Sequence[str]) -> list[str] | None:
+    """Return the jobs that the names mean, recorded or yet to run; None for all of them.
 
     Raises:
         NoSuchJobError: a name means none.
     """
     if not names:
         return None
-    plain = [name for name in names if ":" in name]
-    chosen = select([name for name in names if ":" not in name], query.recorded_jobs(path))
+    known = dict.fromkeys([*query.recorded_jobs(path), *(label.partition(":")[0] for label in place.labels())])
+    instances = [name for name in names if ":" in name]
+    chosen = select([name for name in names if ":" not in name], tuple(known))
     if isinstance(chosen, Unmatched):
-        raise NoSuchJobError(f"{chosen.name}: no run of it is recorded")
-    return [*chosen, *plain]
+        raise NoSuchJobError(str(chosen))
+    return [*chosen, *instances]

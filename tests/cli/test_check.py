@@ -1,0 +1,77 @@
+import json
+from pathlib import Path
+
+import pytest
+from shell import Shell
+
+
+@pytest.fixture
+def jobvisor(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+FINE = '[jobs.a]\nrun = "jobs.a:run"\n[jobs.b]\ncommand = ["sleep", "1"]\n'
+
+
+def test_a_good_manifest_is_said_with_the_number_of_its_jobs(jobvisor: Shell) -> None:
+    jobvisor.write(FINE, a="def run(): ...")
+    done = jobvisor("check")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "jobs.toml: ok, 2 jobs\n", "")
+    jobvisor.write("[jobs.b]\ncommand = 'true'\n")
+    assert jobvisor("check").stdout == "jobs.toml: ok, 1 job\n"
+
+
+def test_every_problem_of_the_manifest_is_told_at_once(jobvisor: Shell) -> None:
+    jobvisor.write('[jobs.a]\nevry = "5m"\ncommand = "x"\n[jobs.b]\nrun = "nothing"\n')
+    done = jobvisor("check")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert [line.partition(": ")[0] for line in done.stderr.splitlines()] == ["jobs.toml:2", "jobs.toml:5"]
+
+
+def test_every_target_that_cannot_be_had_is_told_in_manifest_order(jobvisor: Shell) -> None:
+    jobvisor.write(
+        "".join(f'[jobs.{name}]\nrun = "jobs.{name}:run"\n' for name in ("a", "missing", "empty", "broken", "leaves"))
+        + '[jobs.dies]\nrun = "jobs.dies:run"\n[jobs.noprog]\ncommand = ["no-such-program"]\n',
+        a="print('loud at import')\ndef run(): ...",
+        empty="",
+        broken="import nothing_of_this_name",
+        leaves="import sys\nsys.exit('I leave')",
+        dies="import os, sys\nprint('my last words', file=sys.stderr, flush=True)\nos._exit(3)",
+    )
+    done = jobvisor("check")
+    assert (done.returncode, done.stdout) == (1, "")
+    problems = done.stderr.splitlines()
+    assert [problem.split('"')[1] for problem in problems] == [
+        "missing", "empty", "broken", "leaves", "dies", "noprog",
+    ]  # fmt: skip
+    assert "create that file with a function" in problems[0]
+    assert 'has no "run"' in problems[1]
+    assert "ModuleNotFoundError" in problems[2]
+    assert "SystemExit" in problems[3]
+    assert problems[4].endswith('importing "jobs.dies:run" ended the process (exit 3): my last words')
+    assert 'no "no-such-program" on PATH' in problems[5]
+
+
+def test_a_job_is_tried_in_the_environment_that_it_will_have(jobvisor: Shell) -> None:
+    jobvisor.write(
+        '[jobs.a]\nrun = "jobs.a:run"\nenv = { KEY = "x" }\n', a="import os\nos.environ['KEY']\ndef run(): ..."
+    )
+    assert jobvisor("check").returncode == 0
+
+
+@pytest.mark.parametrize(("command", "code"), [(FINE, 0), ('[jobs.a]\nrun = "jobs.nope:run"\n', 1), ("[jobs.a]\n", 1)])
+def test_json_alone_is_on_stdout(jobvisor: Shell, command: str, code: int) -> None:
+    jobvisor.write(command, a="def run(): ...")
+    done = jobvisor("check", "--json")
+    assert (done.returncode, done.stderr) == (code, "")
+    told = json.loads(done.stdout)
+    assert told["ok"] is (code == 0)
+    assert bool(told["problems"]) is (code != 0)
+    assert told["warnings"] == []
+
+
+def test_a_manifest_that_is_not_there_is_1(jobvisor: Shell) -> None:
+    done = jobvisor("-f", "other.toml", "check")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{jobvisor.folder}/other.toml" in done.stderr
+    assert "No such file or directory" in done.stderr

@@ -1,0 +1,119 @@
+import json
+from pathlib import Path
+
+import pytest
+from shell import Shell
+
+AFTER = ["--after", "2026-03-28T12:00:00Z"]
+
+
+@pytest.fixture
+def jobvisor(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+def test_five_times_of_an_expression_with_offset(jobvisor: Shell) -> None:
+    done = jobvisor("next", "30 2 * * *", *AFTER)
+    assert (done.returncode, done.stderr) == (0, "")
+    days = ("03-29", "03-30", "03-31", "04-01", "04-02")
+    assert done.stdout.splitlines() == [f"2026-{day}T02:30:00+00:00" for day in days]
+
+
+def test_json_is_a_list_of_strings(jobvisor: Shell) -> None:
+    done = jobvisor("next", "@hourly", *AFTER, "-n", "2", "--json")
+    assert json.loads(done.stdout) == ["2026-03-28T13:00:00+00:00", "2026-03-28T14:00:00+00:00"]
+
+
+def test_times_are_in_the_zone_and_follow_its_clock(jobvisor: Shell) -> None:
+    done = jobvisor("next", "30 2 * * *", *AFTER, "--timezone", "Europe/Berlin", "-n2")
+    assert done.stdout.splitlines() == ["2026-03-29T03:00:00+02:00", "2026-03-30T02:30:00+02:00"]
+
+
+def test_a_naive_after_is_in_the_zone(jobvisor: Shell) -> None:
+    done = jobvisor("next", "0 * * * *", "--after", "2026-01-01T12:30:00", "--timezone", "Asia/Kolkata", "-n", "1")
+    assert done.stdout == "2026-01-01T13:00:00+05:30\n"
+
+
+def test_an_interval_counts_from_after_and_keeps_fractions(jobvisor: Shell) -> None:
+    done = jobvisor("next", "--every", "1.5s", "--after", "2026-01-01T00:00:00.25+00:00", "-n", "2")
+    assert done.stdout.splitlines() == ["2026-01-01T00:00:01.750000+00:00", "2026-01-01T00:00:03.250000+00:00"]
+
+
+@pytest.mark.parametrize("expression", ["-5 * * * *", "-1", "-*/5 * * * *", "--5 * * * *", "-x * * * *", "- - - - -"])
+def test_an_expression_that_starts_like_an_option_is_judged_as_one(jobvisor: Shell, expression: str) -> None:
+    for arguments in (["next", expression, "-n", "1"], ["next", "-n", "1", "--", expression]):
+        done = jobvisor(*arguments)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith(f'"{expression}": ')
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["60 * * * *"],
+        ["0 0 30 2 *"],
+        [""],
+        ["@reboot"],
+        ["@never"],
+        ["--every", "5x"],
+        ["--every", "-5m"],
+        ["--every", "- 5 m"],
+        ["--every=5m 5m"],
+        ["--every", ""],
+        ["--every", "0s"],
+        ["--every", "90"],
+        ["0 2 * * *", "--timezone", "Mars/Olympus"],
+        ["0 2 * * *", "--timezone", ""],
+        ["0 2 * * *", "--timezone", "../../etc/passwd"],
+        ["0 2 * * *", "--after", "tomorrow"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_rejected_is_1_with_the_reason(jobvisor: Shell, arguments: list[str]) -> None:
+    done = jobvisor("next", *arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [["0 2 * * *", "--every", "5m"], ["-n", "0", "@daily"], ["--evry", "5m"], ["-n", "x", "@daily"]]
+)
+def test_wrong_usage_is_2(jobvisor: Shell, arguments: list[str]) -> None:
+    done = jobvisor("next", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_the_end_of_time_is_no_traceback(jobvisor: Shell) -> None:
+    done = jobvisor("next", "0 0 1 1 *", "--after", "9998-06-01T00:00:00Z")
+    assert "Traceback" not in done.stderr
+    assert done.stdout.splitlines()[:1] == ["9999-01-01T00:00:00+00:00"]
+
+
+def test_the_manifests_jobs_soonest_first(jobvisor: Shell) -> None:
+    jobvisor.write("""
+        [jobs.nightly]
+        command = "true"
+        cron = "30 2 * * *"
+        timezone = "Europe/Berlin"
+        [jobs.often]
+        command = "true"
+        every = "6h"
+        [jobs.web]
+        command = "true"
+        [jobs.off]
+        command = "true"
+        every = "1h"
+        enabled = false
+    """)
+    done = jobvisor("next", *AFTER, "-n", "4")
+    assert [line.split() for line in done.stdout.splitlines()] == [
+        ["DUE", "JOB"],
+        ["2026-03-28T18:00:00+00:00", "often"],
+        ["2026-03-29T00:00:00+00:00", "often"],
+        ["2026-03-29T03:00:00+02:00", "nightly"],
+        ["2026-03-29T06:00:00+00:00", "often"],
+    ]
+    assert json.loads(jobvisor("next", *AFTER, "-n", "1", "--json").stdout) == [
+        {"job": "often", "due_at": "2026-03-28T18:00:00+00:00"}
+    ]
