@@ -5,6 +5,7 @@ gid clears it, prctl(2)), and the parent is compared after it, in case the fork 
 fails is told over the channel as a start failure with errno and words.
 """
 
+import _signal  # type: ignore[import-not-found]  # hot: what ``signal`` wraps, without the enums that it makes
 import binascii
 import os
 import pickle
@@ -108,7 +109,8 @@ def settle_in(spec: Mapping[str, Any], inherited: Inherited) -> None:
         linux.close_from(CHANNEL_FD + 1)
         step = "environment"
         common.environ_slot.write(spec["env"]["JOBVISOR_RUN_ID"])
-        os.environ.update(spec["env"])
+        for name, value in spec["env"].items():
+            os.environ[name] = value
         step = "limits"
         resource.setrlimit(resource.RLIMIT_NOFILE, common.nofile)
         step = "parent-death signal"
@@ -135,13 +137,13 @@ def _reset_signals(handled: tuple[int, ...], *, is_python: bool) -> None:
     A Python job gets what Python sets up: SIGINT raises KeyboardInterrupt, a broken pipe is an exception. A signal that
     came since the fork has waited, and acts now.
     """
-    signal.set_wakeup_fd(-1)
+    _signal.set_wakeup_fd(-1)
     for number in handled:
         if not (is_python and number in PYTHONS_OWN):
-            signal.signal(number, signal.SIG_DFL)
+            _signal.signal(number, _signal.SIG_DFL)
     if is_python:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        _signal.signal(_signal.SIGINT, _signal.default_int_handler)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
 
 def _exec(spec: Mapping[str, Any], environ: Mapping[str, str]) -> NoReturn:
@@ -156,7 +158,7 @@ def _exec(spec: Mapping[str, Any], environ: Mapping[str, str]) -> NoReturn:
 
 def _run(spec: Mapping[str, Any]) -> None:
     """Call the target, and end as plain Python would: its exit status, its traceback, its exit handlers."""
-    interpreter.forget_exit_handlers()
+    interpreter.begin_child()
     args, kwargs = pickle.loads(binascii.a2b_base64(spec["call"])) if "call" in spec else ((), {})  # noqa: S301  # ours
     interrupted = False
     try:

@@ -42,6 +42,13 @@ def children(pid: int) -> list[int]:
     return found
 
 
+def own_children() -> list[int]:
+    """Return the pids of this process's children: those of its first thread, which also gets what it adopts."""
+    pid = os.getpid()
+    with open(f"/proc/{pid}/task/{pid}/children", "rb") as listing:
+        return [int(child) for child in listing.read().split()]
+
+
 def sight(pid: int) -> Sight | None:
     """Return what a process is, or None where it is gone."""
     try:

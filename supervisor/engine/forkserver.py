@@ -249,6 +249,7 @@ def main() -> None:
             wire.flush()
 
     preload(settings["preload"], say)
+    interpreter.forget_exit_handlers()
     _ignore_signals()  # a preloaded module may have handled one
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - {signal.SIGCHLD})
     say({"fact": "serving"})

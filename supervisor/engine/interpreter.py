@@ -18,14 +18,28 @@ def let_go(process: Any) -> None:
     process._popen.finalizer()  # noqa: SLF001
 
 
+_CLEARS_AT_FORK = sys.version_info >= (3, 13)
+"""``multiprocessing`` itself drops exit handlers in its child, also those that every process has."""
+
+
 def forget_exit_handlers() -> None:
     """Drop what was to run at the fork server's exit, and keep what every Python process runs at its own."""
     atexit._clear()  # noqa: SLF001
     weakref.finalize._registry.clear()  # type: ignore[attr-defined]  # noqa: SLF001
     weakref.finalize._registered_with_atexit = False  # type: ignore[attr-defined]  # noqa: SLF001
+    atexit.register(multiprocessing.util._exit_function)  # type: ignore[attr-defined]  # noqa: SLF001
+    _keep_logging()
+
+
+def begin_child() -> None:
+    """Have in a child what ``forget_exit_handlers`` has kept in its parent."""
+    if _CLEARS_AT_FORK:
+        _keep_logging()
+
+
+def _keep_logging() -> None:
     if logging := sys.modules.get("logging"):
         atexit.register(logging.shutdown)
-    atexit.register(multiprocessing.util._exit_function)  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 def run_exit_handlers() -> None:

@@ -57,6 +57,8 @@ def kind_of(found: Any) -> Kind:
 
 
 def _module(wanted: Wanted, module_name: str, name: str) -> ModuleType:
+    if module_name in sys.modules:
+        return sys.modules[module_name]
     try:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:

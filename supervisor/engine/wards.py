@@ -89,7 +89,7 @@ class Wards:
     def _sweep(self) -> set[int]:
         """Deal with adopted processes; return the leaders whose jobs still have some alive."""
         haunted: set[int] = set()
-        for pid in containment.children(os.getpid()):
+        for pid in containment.own_children():
             if pid in self._by_pid:
                 continue
             seen = containment.sight(pid)
