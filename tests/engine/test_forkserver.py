@@ -133,6 +133,16 @@ def test_a_hung_fork_server_is_killed_and_replaced(tmp_path: Path) -> None:
         assert "the fork server did not answer, and was killed" in rig.call(lambda: rig.engine.warnings)
 
 
+def test_a_fork_server_that_answers_is_left_alone(tmp_path: Path) -> None:
+    with real(tmp_path, CODE, patience=Patience(answer=0.3)) as rig:
+        rig.up(rig.run("sleeper"))
+        server = rig.server
+        assert rig.ended(rig.command("sleep", "0.5")) == Code(0)
+        assert rig.ended(rig.command("sleep", "0.5")) == Code(0)
+        assert rig.server == server
+        assert rig.warned == []
+
+
 def test_a_hung_fork_server_does_not_hold_up_a_start(tmp_path: Path) -> None:
     with real(tmp_path, CODE, patience=Patience(answer=0.5)) as rig:
         rig.ended(rig.run("done"))

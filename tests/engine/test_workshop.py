@@ -95,6 +95,13 @@ def test_a_worker_is_made_once_with_its_arguments_and_ticks_with_its_state(rig: 
     assert rig.out(run_id).splitlines()[3].startswith(f"tick 2 {second} ")
 
 
+def test_in_a_burst_of_starts_each_worker_is_spawned_before_it_serves(rig: Rig) -> None:
+    rig.call(lambda: [rig.spawn_here(rig.job("Clock"), run_id) for run_id in range(100, 140)])
+    for run_id in range(100, 140):
+        rig.serving(run_id)
+        assert rig.kinds(run_id) == [Spawned, Serving]
+
+
 def test_a_tick_without_a_due_time_has_none(rig: Rig) -> None:
     run_id = worker(rig, "Clock")
     rig.ticked(rig.tick(run_id, datetime(2026, 11, 24, tzinfo=UTC)))
