@@ -248,11 +248,12 @@ def test_an_ignored_sigpipe_is_not_inherited_by_a_command(rig: Rig) -> None:
     run_id = rig.command("cat", "/proc/self/status")
     rig.ended(run_id)
     fields = dict(line.split(":\t") for line in rig.out(run_id).splitlines() if line.startswith("Sig"))
-    assert fields["SigBlk"] == fields["SigIgn"] == fields["SigCgt"] == "0" * 16
+    assert _signals(fields["SigBlk"]) == _signals(fields["SigIgn"]) == _signals(fields["SigCgt"]) == set()
 
 
 def _signals(mask: str) -> set[int]:
-    return {number for number in range(1, 65) if int(mask, 16) >> (number - 1) & 1}
+    """Return the signals of a mask, less those that glibc keeps for itself: its posix_spawn leaves 32 ignored."""
+    return {number for number in range(1, 65) if int(mask, 16) >> (number - 1) & 1} & set(signal.valid_signals())
 
 
 def test_a_command_gets_its_environment_and_the_channel_and_no_other_descriptor(tmp_path: Path) -> None:

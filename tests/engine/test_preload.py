@@ -90,7 +90,8 @@ def test_what_a_module_does_to_signals_does_not_reach_the_fork_server(tmp_path: 
         run_id = rig.command("cat", "/proc/self/status")
         rig.ended(run_id)
         fields = dict(line.split(":\t") for line in rig.out(run_id).splitlines() if line.startswith("Sig"))
-        assert fields["SigBlk"] == fields["SigIgn"] == "0" * 16
+        for mask in (fields["SigBlk"], fields["SigIgn"]):  # 32 is glibc's own: its posix_spawn leaves it ignored
+            assert not int(mask, 16) & ~(1 << 31)
         assert rig.server == server
 
 
