@@ -215,8 +215,9 @@ def test_a_request_that_ends_without_a_newline_is_told_so(server: Served) -> Non
 
 def test_a_client_that_reads_nothing_is_dropped_once_too_much_waits_for_it(server: Served) -> None:
     with server.connect() as slow, server.connect() as other:
-        for ident in range(20):
-            slow.send("big", ident=ident, size=MIB)
+        with suppress(BrokenPipeError):  # the server may have dropped it before the last request is sent
+            for ident in range(20):
+                slow.send("big", ident=ident, size=MIB)
         eventually(lambda: slow.is_hung_up)
         assert other.ask("echo", n=1) == {"n": 1}
 
