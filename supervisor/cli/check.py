@@ -7,6 +7,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from supervisor import modules
 from supervisor.cli.commands import as_json
 from supervisor.cli.commands import command as jobvisor
 from supervisor.cli.place import Place
@@ -70,8 +71,8 @@ def _tried(job: Job, target: Run, manifest: Manifest) -> list[str]:
     }
     try:
         tried = subprocess.run(  # noqa: S603  # our own interpreter and module
-            [sys.executable, "-m", "supervisor.engine.trial", json.dumps(wish)],
-            cwd=os.path.dirname(os.path.dirname(os.path.dirname(__file__))),
+            modules.command("supervisor.engine.trial", json.dumps(wish)),
+            cwd=modules.cwd(),
             env={**base_environ(os.environ), **job.process.env},
             stdin=subprocess.DEVNULL,
             capture_output=True,

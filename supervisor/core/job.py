@@ -173,10 +173,9 @@ class Job:
     where: str = ""
     """``file:line`` of the job's table, for messages."""
 
-    @property
-    def is_long_lived(self) -> bool:
-        """True for a job without a schedule, kept running by its restart policy."""
-        return self.schedule is None
+    def label(self, instance: int) -> str:
+        """Return what people call an instance: the job's name, and its number where there are several."""
+        return self.name if self.instances == 1 else f"{self.name}:{instance}"
 
 
 def kind_problem(job: Job, kind: Kind) -> str | None:

@@ -25,6 +25,7 @@ from supervisor.engine import child, interpreter, linux
 from supervisor.engine.preload import preload
 from supervisor.engine.probe import probe
 from supervisor.engine.wards import Ward, Wards
+from supervisor.modules import put_first_on_path
 from supervisor.wire import Message, Wire
 
 REPORT_EVERY = 8
@@ -218,7 +219,7 @@ def _surroundings(settings: Mapping[str, object]) -> dict[str, str]:
     """
     path = settings["path"]
     assert isinstance(path, list)
-    sys.path[: 0 if sys.flags.safe_path else 1] = path
+    put_first_on_path(path)
     sys.argv[1:] = []
     os.environ.pop("JOBVISOR_RUN_ID", None)
     environ = settings["environ"]
@@ -239,7 +240,10 @@ def main() -> None:
     os.set_inheritable(sock.fileno(), False)
     wire = Wire(sock)
     select.select([wire], [], [])
-    (settings, _), *orders = wire.receive()
+    try:
+        (settings, _), *orders = wire.receive()
+    except EOFError:
+        return  # the supervisor has given up its start
     slot = linux.EnvironSlot("JOBVISOR_RUN_ID")
     environ = _surroundings(settings)
 

@@ -3,11 +3,10 @@
 import asyncio
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from supervisor import modules
 from supervisor.engine.forkserver import PLACEHOLDER
 from supervisor.engine.line import Line
 from supervisor.engine.pidfd import ended
@@ -177,9 +176,9 @@ class Generation:
 def _exec(fd: int, environ: Mapping[str, str]) -> "subprocess.Popen[bytes]":
     own = {name: value for name, value in environ.items() if name != KEPT_BACK}
     return subprocess.Popen(  # noqa: S603  # our own interpreter and module
-        [sys.executable, "-m", "supervisor.engine.forkserver", str(fd)],
+        modules.command("supervisor.engine.forkserver", str(fd)),
         env={**own, "JOBVISOR_RUN_ID": PLACEHOLDER},
-        cwd=Path(__file__).parents[2],
+        cwd=modules.cwd(),
         pass_fds=(fd,),
         stdin=subprocess.DEVNULL,
         start_new_session=True,

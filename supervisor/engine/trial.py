@@ -5,6 +5,7 @@ import os
 import sys
 
 from supervisor.engine.targets import TargetError, Wanted, find, kind_of
+from supervisor.modules import put_first_on_path
 
 
 def main() -> None:
@@ -12,7 +13,7 @@ def main() -> None:
     wish = json.loads(sys.argv[1])
     answer = os.dup(1)
     os.dup2(2, 1)
-    sys.path[:1] = wish["path"]
+    put_first_on_path(wish["path"])
     os.chdir(wish["folder"])
     try:
         found = {"kind": kind_of(find(Wanted(wish["job"], wish["where"], wish["target"], wish["folder"]))).value}

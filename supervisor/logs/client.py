@@ -9,7 +9,6 @@ import itertools
 import os
 import signal
 import subprocess
-import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
@@ -17,8 +16,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from supervisor import modules
 from supervisor.core.job import Job, LogFiles, LogMode
-from supervisor.core.runs import Attempt, RunId, SlotId
+from supervisor.core.runs import Attempt, RunId
 from supervisor.logs.names import file_name
 from supervisor.wire import Message, Wire, pair
 
@@ -138,7 +138,7 @@ class LogProcess:
                 return self._open_pipes(run, job, files, undo)
 
     def _open_pipes(self, run: Attempt, job: Job, files: LogFiles, undo: ExitStack) -> list[int]:
-        label = label_of(job, run.slot)
+        label = job.label(run.slot.instance)
         pipes: dict[int, tuple[str, int]] = {}
         ends: list[int] = []
         for name in [file_name(label)] if files.merge_stderr else [file_name(label), file_name(label, "err")]:
@@ -299,24 +299,14 @@ class LogProcess:
                 self._tell(order, fd)
 
     def _exec(self) -> None:
-        folder = Path(__file__).parents[2]
-        # The package's folder is put first on sys.path by -m only where the interpreter does not find it itself: in
-        # site-packages, old back-ports of standard modules would be found before these.
-        is_installed = folder.name in {"site-packages", "dist-packages"}
         ours, theirs = pair()
         with ExitStack() as undo:
             undo.callback(ours.close)
             with theirs:
                 process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
-                    [
-                        sys.executable,
-                        *(["-P"] if is_installed else []),
-                        "-m",
-                        "supervisor.logs.process",
-                        str(theirs.fileno()),
-                    ],
+                    modules.command("supervisor.logs.process", str(theirs.fileno())),
                     env=self._environ,
-                    cwd=None if is_installed else folder,
+                    cwd=modules.cwd(),
                     pass_fds=(theirs.fileno(),),
                     stdin=subprocess.DEVNULL,
                     stdout=None if self._console else subprocess.DEVNULL,
@@ -369,11 +359,6 @@ class LogProcess:
             self._spare = timedelta(0)
         self._respawn = self._loop.call_later(self._spare.total_seconds(), self._start_process)
         self._spare = min(max(self._spare * 2, SPARE), LONGEST_SPARE)
-
-
-def label_of(job: Job, slot: SlotId) -> str:
-    """Return what people call a slot: the job's name, and the instance where there are several."""
-    return job.name if job.instances == 1 else f"{job.name}:{slot.instance}"
 
 
 def _kept(fd: int, undo: ExitStack) -> int:

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from stage import Stage, attempt, job, numbered, on_loop, stage
+from stage import Stage, job, numbered, on_loop, stage
 
 from supervisor.core.job import Job, LogFiles, LogMode
 from supervisor.logs import client
@@ -384,5 +384,5 @@ async def test_close_of_a_client_whose_log_process_has_just_died_writes_what_is_
 
 
 def test_a_slot_is_named_as_people_name_it() -> None:
-    assert client.label_of(job("web"), attempt(1).slot) == "web"
-    assert client.label_of(job("web", instances=2), attempt(1, instance=2).slot) == "web:2"
+    assert job("web").label(1) == "web"
+    assert job("web", instances=2).label(2) == "web:2"
