@@ -147,22 +147,21 @@ class Answers:
         waits = [(slot, wait(slot)) for slot in slots]
         shell.perform(shell.board.tell([slot.id for slot in slots], event, clock.now()))
         if not params.get("wait", True):
-            return {"jobs": [_line(label(slot), Verdict(ok=True, message="asked")) for slot in slots]}
+            return {"jobs": [_line(slot.label, Verdict(ok=True, message="asked")) for slot in slots]}
         return {"jobs": await asyncio.gather(*(self._outcome(slot, wait) for slot, wait in waits))}
 
     async def _outcome(self, before: Slot, wait: Wait) -> dict[str, Any]:
         slot = self._shell.board.slots.get(before.id)
         if slot is None:
-            return _line(label(before), Verdict(ok=True, message="removed"))
+            return _line(before.label, Verdict(ok=True, message="removed"))
         verdict = await self._shell.waiters.ask(slot, wait)
         if verdict.ok:
-            unchanged = slot.state is before.state and isinstance(wait, CameUp | WentDown)
-            already = Verdict(ok=True, message=f"already {verdict.message}") if unchanged else verdict
-            return _line(label(slot), already)
+            already = "already " if slot.state is before.state else ""
+            return _line(slot.label, Verdict(ok=True, message=already + verdict.message))
         slot = self._shell.board.slots.get(before.id, slot)
         last = slot.tally.last
         output = await self._shell.tail(last.run.run_id) if isinstance(last, Closed) else []
-        return _line(label(slot), verdict, output)
+        return _line(slot.label, verdict, output)
 
     async def _pause(self, params: dict[str, Any]) -> dict[str, Any]:
         slots = self._slots(params)
@@ -181,9 +180,9 @@ class Answers:
     @staticmethod
     def _paused_line(slot: Slot, done: str) -> dict[str, Any]:
         if slot.job.schedule is None:
-            name = label(slot)
+            name = slot.label
             return _line(name, Verdict(ok=False, message=f"has no schedule; use `jobvisor stop {name}`"))
-        return _line(label(slot), Verdict(ok=True, message=done))
+        return _line(slot.label, Verdict(ok=True, message=done))
 
     async def _trigger(self, params: dict[str, Any]) -> dict[str, Any]:
         slots = self._slots({"names": [params.get("name")]})
@@ -191,9 +190,9 @@ class Answers:
             raise ControlError(2, "name one job, or one instance of it")
         [slot] = slots
         if slot.job.schedule is None:
-            raise ControlError(1, f"{label(slot)} has no schedule; use `jobvisor start {label(slot)}`")
+            raise ControlError(1, f"{slot.label} has no schedule; use `jobvisor start {slot.label}`")
         if not isinstance(slot.state, Waiting | Idle | Running | Ticking | Starting | Recording | Backoff | Stopped):
-            raise ControlError(1, f"{label(slot)} is {state_word(slot)}; start it first")
+            raise ControlError(1, f"{slot.label} is {state_word(slot)}; start it first")
         now = clock.now()
         effects = self._shell.board.trigger(slot.id, now)
         self._shell.perform(effects)
@@ -241,7 +240,7 @@ class Answers:
 
     def _slots(self, params: dict[str, Any], *, everything: bool = False) -> list[Slot]:
         """Return the slots that the request's names select, in manifest order."""
-        named = {label(slot): slot for slot in self._shell.board.slots.values() if not slot.is_lane}
+        named = {slot.label: slot for slot in self._shell.board.slots.values() if not slot.is_lane}
         names = params.get("names") or ()
         if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
             raise ControlError(2, '"names" must be a list of strings')
@@ -280,11 +279,6 @@ def _exit_code(closed: Closed | None, verdict: Verdict) -> int:
     if closed is not None and closed.exit_code is not None:
         return closed.exit_code
     return 0 if verdict.ok else 1
-
-
-def label(slot: Slot) -> str:
-    """Return what people call a slot: the job's name, and the instance where there are several."""
-    return slot.job.name if slot.job.instances == 1 else f"{slot.job.name}:{slot.id.instance}"
 
 
 def _line(name: str, verdict: Verdict, output: Sequence[str] = ()) -> dict[str, Any]:

@@ -37,7 +37,7 @@ from supervisor.core.lifecycle import step
 from supervisor.core.policy import charge
 from supervisor.core.rows import drop_made_up
 from supervisor.core.runs import Closed, Forgotten, RunId, Saved, SlotId, Trigger
-from supervisor.core.slot import Context, Slot, slot_of, with_lost
+from supervisor.core.slot import Context, Slot, slot_of, to_save, with_lost
 from supervisor.core.states import (
     Blocked,
     Process,
@@ -278,8 +278,7 @@ class Board:
         if unfolded.table is not slot.table:
             moved = replace(slot, table=unfolded.table)
             self._put(slot_id, moved)
-            if not moved.is_lane and moved.saved() != slot.saved():
-                effects.actions.append(Keep(moved.saved()))
+            effects.actions += to_save(slot, moved)
         for due_at in unfolded.passed:
             self._apply(slot_id, Passed(due_at, why.value), now, effects)
         if unfolded.due is not None:
@@ -412,7 +411,7 @@ class Board:
         if main is not None:
             counted = replace(main, tally=main.tally.with_end(row))
             self._put(slot_id, counted)
-            effects.actions.append(Keep(counted.saved()))
+            effects.actions += to_save(main, counted)
             effects.changes.append(Change(before=main, after=counted, event=Elapsed(), at=now))
 
     def _clear(self, slot: Slot, now: Now, effects: Effects) -> None:

@@ -11,7 +11,7 @@ Rules of this file:
 from dataclasses import replace
 
 from supervisor.core import editing, ending, overlap, rows, starting
-from supervisor.core.actions import Action, Keep, Kill
+from supervisor.core.actions import Action, Kill
 from supervisor.core.events import (
     Admitted,
     Begun,
@@ -38,7 +38,7 @@ from supervisor.core.events import (
 from supervisor.core.instants import Now
 from supervisor.core.job import kind_problem
 from supervisor.core.runs import Attempt, Outcome, Trigger
-from supervisor.core.slot import Context, Slot, Step
+from supervisor.core.slot import Context, Slot, Step, to_save
 from supervisor.core.states import (
     Backoff,
     Blocked,
@@ -61,21 +61,7 @@ from supervisor.core.states import (
 def step(slot: Slot, event: Event, now: Now, context: Context) -> tuple[Slot, tuple[Action, ...]]:
     """Return the slot after an event, and what shall be done about it, in order."""
     after, actions = _next(slot, event, now, context)
-    if after is slot or after.is_lane or _keeps_memory(slot, after):
-        return after, actions
-    saved = after.saved()
-    return (after, actions) if saved == slot.saved() else (after, (Keep(saved), *actions))
-
-
-def _keeps_memory(before: Slot, after: Slot) -> bool:
-    """Tell at once, for most events, that nothing has changed that is saved."""
-    return (
-        after.wanted is before.wanted
-        and after.tally is before.tally
-        and after.table is before.table
-        and after.paused == before.paused
-        and after.job is before.job
-    )
+    return after, (*to_save(slot, after), *actions)
 
 
 def _next(slot: Slot, event: Event, now: Now, context: Context) -> Step:  # noqa: C901, PLR0912  # one match

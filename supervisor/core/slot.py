@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
 
-from supervisor.core.actions import Action
+from supervisor.core.actions import Action, Keep
 from supervisor.core.instants import ZERO, Mono
 from supervisor.core.job import Command, Job
 from supervisor.core.kind import Kind
@@ -66,6 +66,11 @@ class Slot:
     """Runs in lanes of their own (overlap = "allow")."""
     boot: str | None = None
     tally: Tally = field(default_factory=Tally)
+
+    @property
+    def label(self) -> str:
+        """What people call the slot."""
+        return self.job.label(self.id.instance)
 
     @property
     def is_worker(self) -> bool:
@@ -173,6 +178,20 @@ class Context:
     """False when ``max_running`` runs are active."""
     patience: timedelta = timedelta(seconds=1)
     """How long a run waits for its row to be on disk."""
+
+
+def to_save(before: Slot, after: Slot) -> tuple[Action, ...]:
+    """Return the order to save a slot where an event has changed what is saved of it; a lane leaves nothing behind."""
+    if after.is_lane or (
+        after.wanted is before.wanted
+        and after.tally is before.tally
+        and after.table is before.table
+        and after.paused == before.paused
+        and after.job is before.job
+    ):
+        return ()
+    saved = after.saved()
+    return () if saved == before.saved() else (Keep(saved),)
 
 
 Step = tuple[Slot, tuple[Action, ...]]

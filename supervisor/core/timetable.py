@@ -127,8 +127,7 @@ def advance(job: Job, table: Timetable, now: Now, seed: str) -> Unfolded:
     *older, latest = pending
     moved = _plan(job, replace(table, cursor=latest), now, seed)
     if job.timing.missed is Missed.ALL and older:
-        kept = _made_up(job, table.schedule, older, now)
-        passed = tuple(at for at in older if at not in set(kept))
+        passed, kept = _parted(job, table.schedule, older, now)
         return Unfolded(replace(moved, backlog=(*moved.backlog, *kept, latest)), passed)
     return Unfolded(moved, tuple(older), Due(latest))
 
@@ -138,8 +137,7 @@ def gap(job: Job, table: Timetable, now: Now, seed: str) -> Unfolded:
     pending = _pending(table, _label(table, now))
     if not pending:
         return Unfolded(table if table.next else _plan(job, table, now, seed))
-    made_up = _made_up(job, table.schedule, pending, now)
-    passed = tuple(at for at in pending if at not in set(made_up))
+    passed, made_up = _parted(job, table.schedule, pending, now)
     moved = replace(table, cursor=pending[-1])
     if isinstance(table.schedule, Delay):
         due_at = now.wall + table.schedule.delay
@@ -181,7 +179,7 @@ def is_over(table: Timetable) -> bool:
 
 def schedule_id(job: Job) -> str | None:
     """Return what tells an edited schedule from the same one."""
-    return f"{fingerprint(job.schedule)}" if job.schedule is not None else None
+    return fingerprint(job.schedule) if job.schedule is not None else None
 
 
 def _plan(job: Job, table: Timetable, now: Now, seed: str) -> Timetable:
@@ -243,17 +241,21 @@ def _backwards(table: Timetable, upto: datetime) -> Iterator[datetime]:
         at = previous_due(table.schedule, at)
 
 
-def _made_up(job: Job, schedule: Schedule, pending: Sequence[datetime], now: Now) -> tuple[datetime, ...]:
-    timing = job.timing
-    match timing.missed:
+def _parted(
+    job: Job, schedule: Schedule, pending: Sequence[datetime], now: Now
+) -> tuple[tuple[datetime, ...], tuple[datetime, ...]]:
+    """Return which of some missed due times passed for good, and which the job's ``missed`` rule makes up."""
+    match job.timing.missed:
         case Missed.SKIP:
-            return ()
+            most = 0
         case Missed.ONCE:
             most = 1
         case _:
-            most = timing.missed_limit
-    candidates = pending[-most:]
-    return tuple(at for at in candidates if _is_in_time(job, schedule, at, now))
+            most = job.timing.missed_limit
+    candidates = pending[max(0, len(pending) - most) :]
+    made_up = tuple(at for at in candidates if _is_in_time(job, schedule, at, now))
+    chosen = set(made_up)
+    return tuple(at for at in pending if at not in chosen), made_up
 
 
 def _is_in_time(job: Job, schedule: Schedule, due_at: datetime, now: Now) -> bool:
