@@ -20,9 +20,10 @@ from supervisor.core.states import (
 from supervisor.core.status import brief
 
 
-def narrate(label: str, change: Change) -> None:
+def narrate(change: Change) -> None:
     """Log one change of a slot; failures as warnings, giving up as an error, routine at debug level."""
     before, after = change.before, change.after
+    label = after.label
     row = after.tally.last
     if row is not before.tally.last:
         if isinstance(row, NotRun):

@@ -15,7 +15,7 @@ from typing import Any
 from loguru import logger
 
 from supervisor import __version__, clock, memory
-from supervisor.answers import Answers, label
+from supervisor.answers import Answers
 from supervisor.control.server import ControlServer
 from supervisor.core.actions import Action, Keep, Kill, Spawn, Stop, Tick
 from supervisor.core.board import Board, Change, Edit, Effects, EngineFact, Rules
@@ -31,6 +31,7 @@ from supervisor.history.thread import History
 from supervisor.load import load
 from supervisor.logs.client import LogProcess
 from supervisor.narrator import narrate
+from supervisor.observers import Observers
 from supervisor.ownlog import Stderr, open_log
 from supervisor.statedir import Lock, boot_id, make_private
 from supervisor.waiters import Waiters
@@ -55,8 +56,8 @@ def run(manifest_path: Path, *, output: bool) -> int:
 
 async def _serve(manifest: Manifest, stderr: Stderr, *, output: bool) -> int:
     supervisor = Supervisor(manifest, stderr, console=output)
-    await supervisor.start()
     try:
+        await supervisor.start()
         return await supervisor.serve()
     finally:
         await supervisor.close()
@@ -100,7 +101,9 @@ class Supervisor:
             preload=settings.preload,
             warn=logger.warning,
         )
+        self._observers = Observers(logger.warning, narrate, self.waiters.notice, self._record_output)
         self._vitals = Vitals(self._engine.pids)
+        self._sampling: asyncio.TimerHandle | None = None
         self._control = ControlServer(settings.socket, Answers(self), warn=logger.warning)
         recovered = self._history.start(clock.now().wall)
         self._recovered = recovered
@@ -122,6 +125,8 @@ class Supervisor:
         logger.info("jobvisor {} supervises {} (pid {})", __version__, self.manifest.path, os.getpid())
         for warning in self.manifest.warnings:
             logger.warning("{}", warning)
+        if self.board.ending is not None:
+            return  # a signal has asked for the end before there was anything to stop
         self.perform(self.board.begin(self.manifest.jobs, self._recovered.saved, clock.now(), self._recovered.lost))
         self._probe(self.manifest.jobs)
         self._sample_vitals()
@@ -214,7 +219,7 @@ class Supervisor:
         for note in effects.notes:
             logger.warning("{}", note)
         for change in effects.changes:
-            self._observe(change)
+            self._observers.tell(change)
         if self.board.ending is not None and self.board.is_at_rest:
             self._done.set()
         if not self._arming:
@@ -241,9 +246,8 @@ class Supervisor:
             return
         self._engine.spawn(order, Output(stdout, stderr))
 
-    def _observe(self, change: Change) -> None:
-        narrate(label(change.after), change)
-        self.waiters.notice(change.after)
+    def _record_output(self, change: Change) -> None:
+        """Have the last lines of a failed run put into its record."""
         row = change.after.tally.last
         if row is not change.before.tally.last and isinstance(row, Closed) and row.outcome.is_failure:
             self._in_background(self._keep_output(row.run.run_id))
@@ -293,11 +297,13 @@ class Supervisor:
             edits = self.board.edits(manifest.jobs)
             for name in _fixed_settings(self.manifest, manifest):
                 logger.warning("[supervisor] {} was edited; it takes effect at the next start of the supervisor", name)
-            known = {job.name: job.target for job in self.manifest.jobs}
+            known = {job.name: job.target for job in self.manifest.jobs if job.enabled}
             self.manifest = manifest
             self.board.rules = _rules(manifest)
+            self._history.retain(manifest.settings.history_keep, manifest.settings.history_keep_runs)
+            self._sample_vitals()
             self.perform(self.board.apply(manifest.jobs, clock.now()))
-            self._probe(tuple(job for job in manifest.jobs if known.get(job.name) != job.target or not job.enabled))
+            self._probe(tuple(job for job in manifest.jobs if known.get(job.name) != job.target))
             return edits
 
     async def _reload_by_signal(self) -> None:
@@ -309,9 +315,13 @@ class Supervisor:
                 logger.info("reload: {} {}", change["name"], change["change"])
 
     def _sample_vitals(self) -> None:
+        """Sample now and then again, as often as the manifest says; a reload begins anew."""
+        if self._sampling is not None:
+            self._sampling.cancel()
+            self._sampling = None
         every = self.manifest.settings.vitals
         if every is not None:
-            self._loop.call_later(every.total_seconds(), self._sample_vitals)
+            self._sampling = self._loop.call_later(every.total_seconds(), self._sample_vitals)
             self._vitals.sample(self._loop)
 
 

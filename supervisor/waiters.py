@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 
+from supervisor.core.board import Change
 from supervisor.core.runs import SlotId
 from supervisor.core.slot import Slot
 from supervisor.core.waits import Verdict, Wait
@@ -29,8 +30,9 @@ class Waiters:
             if not self._open[slot.id]:
                 del self._open[slot.id]
 
-    def notice(self, slot: Slot) -> None:
+    def notice(self, change: Change) -> None:
         """Answer what a changed slot settles."""
+        slot = change.after
         for wait, future in self._open.get(slot.id, ()):
             verdict = wait.answer(slot)
             if verdict is not None and not future.done():

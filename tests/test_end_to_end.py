@@ -498,3 +498,34 @@ def test_python_means_the_environments_own(app: Program) -> None:
     app.run()
     app.eventually_job("p", state="finished", health="ok")
     eventually(lambda: str(Path(sys.executable).parent) in app.output("p"))
+
+
+def test_a_scheduled_job_that_a_reload_enables_runs(app: Program) -> None:
+    job = '[jobs.f]\nrun = "jobs.f:run"\nevery = "100ms"\nenabled = '
+    app.write(job + "false\n", f="def run():\n    print('ran')\n")
+    app.run()
+    assert app.job("f")["state"] == "disabled"
+    app.write(job + "true\n")
+    assert app.ctl("reload").returncode == 0
+    eventually(lambda: "ran" in app.output("f"))
+
+
+def test_a_reload_turns_vitals_on(app: Program) -> None:
+    app.write('[supervisor]\nvitals = "off"\n' + ONE, sleeper=SLEEPER)
+    app.run()
+    app.eventually_job("web", state="running")
+    assert app.job("web")["rss_bytes"] is None
+    app.write('[supervisor]\nvitals = "100ms"\n' + ONE)
+    assert app.ctl("reload").returncode == 0
+    eventually(lambda: app.job("web")["rss_bytes"])
+
+
+def test_a_run_that_cannot_listen_says_why_and_leaves_nothing(app: Program) -> None:
+    app.write(ONE, sleeper=SLEEPER)
+    (app.folder / ".jobvisor").mkdir()
+    (app.folder / ".jobvisor" / "control.sock").write_text("precious")
+    done = app.ctl("run")
+    assert done.returncode == 1
+    assert "control.sock" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (app.folder / ".jobvisor" / "control.sock").read_text() == "precious"
