@@ -14,6 +14,7 @@ from supervisor.cli.place import Place
 from supervisor.core.job import Job, Run, kind_problem
 from supervisor.core.kind import Kind
 from supervisor.core.manifest import Manifest
+from supervisor.engine import credentials
 from supervisor.engine.launch import base_environ
 from supervisor.engine.probe import program_problem
 from supervisor.engine.targets import Wanted
@@ -50,6 +51,11 @@ def command(place: Place, as_json: bool) -> int:
 
 
 def _problems(manifest: Manifest, job: Job) -> list[str]:
+    account = credentials.problem(job.process.user, job.process.group)
+    return [*([f'job "{job.name}" ({job.where}): {account}'] if account else []), *_target_problems(manifest, job)]
+
+
+def _target_problems(manifest: Manifest, job: Job) -> list[str]:
     wanted = Wanted(job.name, job.where, "", manifest.folder)
     if isinstance(job.target, Run):
         return _tried(job, job.target, manifest)

@@ -138,12 +138,40 @@ class LogFiles:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a job may use; None is no limit of its own."""
+
+    memory: int | None = None
+    """Bytes of the whole job: its cgroup's, or the sum of its processes' PSS."""
+    cpu_time: timedelta | None = None
+    """Of each process; then SIGXCPU, and SIGKILL for one that goes on."""
+    open_files: int | None = None
+    """Of each process."""
+    processes: int | None = None
+    """Of the whole job where it has a cgroup, else of all that its user runs (RLIMIT_NPROC, which binds no root)."""
+    core: int | None = None
+    """Bytes of a core dump; ``UNLIMITED`` is any."""
+
+
+UNLIMITED = -1
+"""As RLIM_INFINITY."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """What a job's process is given."""
+    """What a job's process is given; None leaves it as the supervisor has it."""
 
     env: Mapping[str, str] = field(default_factory=dict)
     """``env_file`` and ``env`` merged, in this order."""
     cwd: str = "/"
+    user: str | int | None = None
+    """By name or number; with it come its groups, and HOME, USER and LOGNAME."""
+    group: str | int | None = None
+    umask: int | None = None
+    nice: int | None = None
+    stdin: str | None = None
+    """The path of a file; None is /dev/null."""
+    limits: Limits = field(default_factory=Limits)
 
 
 PROCESS_KEYS = frozenset({"restart", "max_restarts", "within", "on_give_up"})

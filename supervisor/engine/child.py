@@ -18,8 +18,9 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple, NoReturn, TextIO
 
-from supervisor.engine import failure, interpreter, linux
+from supervisor.engine import failure, interpreter, linux, standing
 from supervisor.engine.channel import Channel
+from supervisor.engine.credentials import UnknownAccountError
 from supervisor.engine.targets import TargetError, Wanted, find
 from supervisor.engine.workshop import Workshop
 
@@ -111,16 +112,31 @@ def settle_in(spec: Mapping[str, Any], inherited: Inherited) -> None:
         common.environ_slot.write(spec["env"]["JOBVISOR_RUN_ID"])
         for name, value in spec["env"].items():
             os.environ[name] = value
+        if "nice" in spec:
+            step = "nice"
+            standing.set_priority(spec["nice"])
         step = "limits"
         resource.setrlimit(resource.RLIMIT_NOFILE, common.nofile)
+        if "rlimits" in spec:
+            standing.limit(spec["rlimits"])
+        if "user" in spec or "group" in spec:
+            step = "user"
+            standing.change_user(spec)
         step = "parent-death signal"
         linux.die_with_parent(signal.SIGKILL)
         if os.getppid() != common.parent:
             os._exit(NOT_STARTED)
         step = "chdir"
         os.chdir(spec["cwd"])
+        if "umask" in spec:
+            os.umask(spec["umask"])
+        if "stdin" in spec:
+            step = "stdin"
+            standing.read_from(spec["stdin"])
     except OSError as error:
         raise StepError(step, error.errno or 0, _words(error)) from error
+    except UnknownAccountError as error:
+        raise StepError(step, 0, str(error)) from error
     except ValueError as error:
         raise StepError(step, 0, str(error)) from error
     _reset_signals(common.handled, is_python=not is_command)

@@ -1,20 +1,24 @@
 """What a run's process is told at its start: target, environment, folder."""
 
 import binascii
+import math
 import os
 import pickle
+import resource
 import sys
 from collections.abc import Mapping
 from typing import Any
 
 from supervisor.core.actions import Spawn, Tick
-from supervisor.core.job import Command, Job, Run
+from supervisor.core.job import Command, Job, Limits, LogMode, Run
 from supervisor.core.runs import Attempt
 from supervisor.core.status import iso
 from supervisor.engine.child import CHANNEL_FD
 
 NOT_THE_JOBS = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "JOURNAL_STREAM")
 """Variables of the supervisor that mean nothing to a job, or harm; by their beginnings."""
+CPU_GRACE = 5
+"""Seconds of CPU time from SIGXCPU to SIGKILL, for a job that wants to end in order."""
 IDENTITY = frozenset(
     f"JOBVISOR_{name}" for name in ("JOB", "INSTANCE", "FD", "RUN_ID", "PROCESS", "ATTEMPT", "TRIGGER", "DUE")
 )
@@ -64,6 +68,7 @@ def launch(order: Spawn, folder: str) -> dict[str, Any]:
     }
     timeout = job.supervision.stop_timeout
     return {
+        **_process(job),
         "order": "spawn",
         "run_id": run.run_id,
         "job": job.name,
@@ -75,6 +80,37 @@ def launch(order: Spawn, folder: str) -> dict[str, Any]:
         "stop_timeout": None if timeout is None else timeout.total_seconds(),
         **_target(job),
     }
+
+
+def _process(job: Job) -> dict[str, Any]:
+    """Return what the process is given beyond what every job has; what is not asked for is not in it."""
+    process = job.process
+    given = {
+        "user": process.user,
+        "group": process.group,
+        "umask": process.umask,
+        "nice": process.nice,
+        "stdin": process.stdin,
+        "rlimits": _rlimits(process.limits) or None,
+        "owns_output": job.log is not LogMode.INHERIT if process.user is not None else None,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _rlimits(limits: Limits) -> list[tuple[int, int, int]]:
+    """Return number, soft and hard value of each limit that the kernel keeps for a process (setrlimit(2))."""
+    made: list[tuple[int, int, int]] = []
+    if limits.cpu_time is not None:
+        seconds = math.ceil(limits.cpu_time.total_seconds())
+        made.append((resource.RLIMIT_CPU, seconds, seconds + CPU_GRACE))
+    for number, value in (
+        (resource.RLIMIT_NOFILE, limits.open_files),
+        (resource.RLIMIT_NPROC, limits.processes),
+        (resource.RLIMIT_CORE, limits.core),
+    ):
+        if value is not None:
+            made.append((number, value, value))
+    return made
 
 
 def _target(job: Job) -> dict[str, Any]:

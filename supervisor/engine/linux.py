@@ -6,6 +6,7 @@ import time
 from contextlib import suppress
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 _SYS_CLOSE_RANGE = 436
@@ -22,6 +23,11 @@ def die_with_parent(signal: int) -> None:
 def adopt_orphans() -> None:
     """Become the parent of every descendant whose own parent ends (child subreaper)."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def allow_core_dump() -> None:
+    """Undo what a change of uid does: this process dumps core, and its user may look into it."""
+    _prctl(_PR_SET_DUMPABLE, 1)
 
 
 def name_process(name: str) -> None:

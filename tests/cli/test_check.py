@@ -75,3 +75,17 @@ def test_a_manifest_that_is_not_there_is_1(jobvisor: Shell) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert f"{jobvisor.folder}/other.toml" in done.stderr
     assert "No such file or directory" in done.stderr
+
+
+def test_a_user_or_group_that_is_not_there_is_found(jobvisor: Shell) -> None:
+    jobvisor.write(
+        '[jobs.a]\ncommand = "true"\nuser = "no-such-user"\n'
+        '[jobs.b]\ncommand = "true"\ngroup_id = "no-such-group"\n'
+        '[jobs.c]\ncommand = "true"\nuser = 0\n'
+    )
+    done = jobvisor("check")
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        'job "a" (jobs.toml:1): there is no user "no-such-user" on this machine; create it, or correct `user`',
+        'job "b" (jobs.toml:4): there is no group "no-such-group" on this machine; create it, or correct `group_id`',
+    ]

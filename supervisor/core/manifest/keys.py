@@ -7,8 +7,9 @@ than all of its own code.
 
 from datetime import timedelta
 
-from supervisor.core.job import LogMode, Missed, OnGiveUp, Overlap, Restart
+from supervisor.core.job import UNLIMITED, LogMode, Missed, OnGiveUp, Overlap, Restart
 from supervisor.core.manifest.readers import (
+    Account,
     Choice,
     Duration,
     Flag,
@@ -18,7 +19,9 @@ from supervisor.core.manifest.readers import (
     Several,
     Signal,
     Size,
+    Stdin,
     Text,
+    Umask,
     Whole,
     choice_of,
 )
@@ -61,6 +64,14 @@ OWN_LOG: Keys = {
 HISTORY: Keys = {
     "keep": Key(Duration(), "age to which runs are kept", '"30d"'),
     "keep_runs": Key(Whole(1, 10_000_000), "runs that are kept of a job", "1000"),
+}
+
+LIMITS: Keys = {
+    "memory": _later("of the whole job"),
+    "cpu_time": Key(Duration(least=timedelta(seconds=1)), "of each process, in whole seconds; then SIGXCPU"),
+    "open_files": Key(Whole(8, 1_000_000_000), "of each process"),
+    "processes": Key(Whole(1, 4_000_000), "of the whole job in a cgroup, else of all that its user runs"),
+    "core": Key(Size(words={"0": 0, "unlimited": UNLIMITED}), "bytes of a core dump"),
 }
 
 WHAT: Keys = {
@@ -133,12 +144,12 @@ PROCESS: Keys = {
     "env": Key(Environment(), "environment variables", "{}"),
     "env_file": Key(_FILLED, "a file of NAME=value lines; `env` wins over it"),
     "cwd": Key(_FILLED, "working folder; default: the manifest's", '"."'),
-    "user": _later("user of the process"),
-    "group_id": _later("group of the process"),
-    "umask": _later("file mode mask"),
-    "nice": _later("priority"),
-    "stdin": _later("standard input"),
-    "limits": _later("resource limits"),
+    "user": Key(Account("user"), "user of the process, by name or number; needs root"),
+    "group_id": Key(Account("group"), "group of the process, by name or number; default: that of `user`"),
+    "umask": Key(Umask(), "file mode mask, octal digits in quotes; default: the supervisor's"),
+    "nice": Key(Whole(-20, 19), "priority, from most to least; below the supervisor's own only for root"),
+    "stdin": Key(Stdin(), '"null", or "file:PATH"', '"null"'),
+    "limits": Key(Inside(), "what the job may use", "{}", inside=LIMITS),
 }
 JOB: Keys = {
     "description": Key(Text(), "shown by status", '""'),

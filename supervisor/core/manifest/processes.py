@@ -1,8 +1,8 @@
-"""Making what a job's process is given: its folder and its variables."""
+"""Making what a job's process is given: its folder, its variables, its user, its limits."""
 
 from dataclasses import dataclass, field
 
-from supervisor.core.job import Process
+from supervisor.core.job import Limits, Process
 from supervisor.core.manifest.merged import Merged
 from supervisor.core.manifest.settings import Surroundings
 from supervisor.core.manifest.variables import parse_variables
@@ -23,7 +23,17 @@ class Processes:
         if "env_file" in values:
             env |= self._variables(table, self.around.absolute(values["env_file"]))
         env |= values.get("env", {})
-        return Process(env=env, cwd=self.around.absolute(values.get("cwd", ".")))
+        stdin = values.get("stdin")
+        return Process(
+            env=env,
+            cwd=self.around.absolute(values.get("cwd", ".")),
+            user=values.get("user"),
+            group=values.get("group_id"),
+            umask=values.get("umask"),
+            nice=values.get("nice"),
+            stdin=None if stdin is None else self.around.absolute(stdin),
+            limits=Limits(**values.get("limits", {})),
+        )
 
     def _variables(self, table: Merged, path: str) -> dict[str, str]:
         read = self._files.get(path)

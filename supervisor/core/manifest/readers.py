@@ -4,17 +4,20 @@ They are values themselves, so that what a key takes can also be told (a JSON sc
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
-from supervisor.core.durations import parse_duration, parse_signal, parse_size
+from supervisor.core.durations import format_duration, parse_duration, parse_signal, parse_size
 from supervisor.core.exits import signal_name
 from supervisor.core.instants import ZERO
 from supervisor.core.manifest.wording import Path, found, near, quoted
 
 MICROSECOND = timedelta(microseconds=1)
+_NOBODY = 2**32 - 1
+"""(uid_t)-1 stands for no change in chown(2) and setresuid(2)."""
 _SIGNALS = tuple(signal_name(number) for number in range(1, 32))
 
 
@@ -63,6 +66,49 @@ class Text:
         if "\0" in value:
             raise ReadError(Fault("a NUL character cannot stand in it"))
         return value
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user or a group, by name or number; whether there is one only the machine tells."""
+
+    what: str
+
+    def read(self, value: Any) -> str | int:
+        """Return it as it is."""
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        if is_number and 0 <= value < _NOBODY:
+            return int(value)
+        if isinstance(value, str) and value and not any(each in "\0:\n/" for each in value):
+            return value
+        raise refused(value, f"the name or the number of a {self.what}")
+
+
+@dataclass(frozen=True, slots=True)
+class Umask:
+    """Octal digits, in quotes: TOML would take 22 for twenty-two."""
+
+    def read(self, value: Any) -> int:
+        """Return the mask."""
+        if isinstance(value, str) and value.isascii() and value.isdigit():
+            with suppress(ValueError):
+                if (mask := int(value, 8)) <= 0o777:
+                    return mask
+        raise refused(value, 'octal digits in quotes, such as "027"')
+
+
+@dataclass(frozen=True, slots=True)
+class Stdin:
+    """``"null"``, or ``"file:PATH"``."""
+
+    def read(self, value: Any) -> str | None:
+        """Return the path; None is /dev/null."""
+        match value:
+            case "null":
+                return None
+            case str() if value.startswith("file:") and len(value) > 5 and "\0" not in value:
+                return value.removeprefix("file:")
+        raise refused(value, '"null" or "file:PATH"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,17 +173,21 @@ class Duration:
         except ValueError as error:
             raise ReadError(Fault(f"{quoted(value)} is not a duration: {error}")) from None
         if length < self.least and not (self.zero and length == ZERO):
-            least = f"at least {self.least // MICROSECOND // 1000}ms" if self.least > MICROSECOND else "more than 0"
+            least = f"at least {format_duration(self.least)}" if self.least > MICROSECOND else "more than 0"
             raise refused(value, least + also)
         return length
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """A size in bytes, at least one kilobyte."""
+    """A size in bytes, at least one kilobyte; some words stand for others."""
+
+    words: Mapping[str, int] = field(default_factory=dict)
 
     def read(self, value: Any) -> int:
         """Return the bytes."""
+        if isinstance(value, str) and value in self.words:
+            return self.words[value]
         if isinstance(value, int) and not isinstance(value, bool):
             bare = found(value)
             raise ReadError(Fault(f'found {bare}; the unit is missing: write "{bare}K", "{bare}M" or "{bare}G"'))
