@@ -1,0 +1,159 @@
+"""The wall clock set under a running supervisor: that of a User Mode Linux kernel, never that of this machine."""
+
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from conftest import eventually
+from lab import JOBVISOR, Lab, lab
+
+SECOND = timedelta(seconds=1)
+MANIFEST = """
+[jobs.second]
+run = "jobs.beat:beat"
+every = "1s"
+
+[jobs.starred]
+run = "jobs.beat:beat"
+cron = "* * * * *"
+
+[jobs.fixed]
+run = "jobs.beat:beat"
+cron = "30 12 * * *"
+"""
+BEAT = "def beat(): pass\n"
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[Lab]:
+    with lab("uml") as made:
+        yield made
+
+
+@pytest.fixture
+def steps(machine: Lab, request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """A lab with nothing but an application of the test's own in it, not yet started."""
+    machine.folder = f"/srv/{request.node.name}"
+    machine.write("jobs.toml", MANIFEST)
+    machine.write("jobs/beat.py", BEAT)
+    yield machine
+    machine.ctl("stop", unit(machine))
+
+
+def unit(machine: Lab) -> str:
+    return f"{machine.folder.rpartition('/')[2]}.service"
+
+
+def start(machine: Lab, at: str) -> None:
+    set_to(machine, at)
+    machine.run("systemd-run", f"--unit={unit(machine)}", f"--working-directory={machine.folder}", JOBVISOR, "run")
+    beats(machine, 1)
+
+
+def set_to(machine: Lab, at: str) -> None:
+    machine.run("date", "-u", "-s", at)
+
+
+def move(machine: Lab, seconds: float) -> None:
+    machine.run(sys.executable, "-c", f"import time; time.clock_settime(0, time.time() + {seconds})")
+
+
+def beats(machine: Lab, more: int) -> None:
+    """Wait until the one-second job has run so many times more."""
+    before = len(machine.runs("second"))
+    eventually(lambda: len(machine.runs("second")) >= before + more, within=30)
+
+
+def dues(machine: Lab, name: str) -> list[datetime]:
+    return [datetime.fromisoformat(row["due_at"]) for row in machine.runs(name)]
+
+
+def rows(machine: Lab, name: str, due: str) -> list[dict[str, Any]]:
+    return [row for row in machine.runs(name) if row["due_at"].startswith(due)]
+
+
+def row(machine: Lab, name: str, due: str) -> dict[str, Any]:
+    """Return the one row of a due time, once it is there and final."""
+    found = eventually(lambda: [row for row in rows(machine, name, due) if row["outcome"]], within=30)
+    assert len(found) == 1
+    return found[0]
+
+
+def test_a_large_step_forward_is_missed_by_cron_and_not_noticed_by_every(steps: Lab) -> None:
+    start(steps, "2026-03-10 12:00:10")
+    set_to(steps, "2026-03-10 14:00:20")
+    made_up = row(steps, "fixed", "2026-03-10T12:30:00")
+    assert (made_up["outcome"], made_up["trigger"]) == ("ok", "catch-up")
+    latest = row(steps, "starred", "2026-03-10T14:00:00")
+    assert (latest["outcome"], latest["trigger"]) == ("ok", "catch-up")
+    missed = [row for row in steps.runs("starred") if row["outcome"] == "missed"]
+    assert [row["due_at"][:16] for row in missed] == [
+        f"2026-03-10T{hour}:{minute:02}" for hour in (12, 13) for minute in range(60) if (hour, minute) != (12, 0)
+    ]
+    assert {row["reason"] for row in missed} == {"the clock was set forward"}
+    beats(steps, 2)
+    gaps = [after - before for before, after in pairwise(dues(steps, "second"))]
+    jumps = [gap for gap in gaps if gap != SECOND]
+    assert len(jumps) == 1
+    assert timedelta(hours=2) < jumps[0] < timedelta(hours=2, seconds=20)
+    assert not [row for row in steps.runs("second") if row["reason"] == "the clock was set forward"]
+    assert "the wall clock was set by +7" in steps.text("-u", unit(steps))
+
+
+def test_a_step_back_of_an_hour_repeats_what_follows_the_clock_and_no_fixed_time(steps: Lab) -> None:
+    start(steps, "2026-03-10 12:29:10")
+    set_to(steps, "2026-03-10 12:29:59")
+    assert row(steps, "fixed", "2026-03-10T12:30:00")["trigger"] == "schedule"
+    set_to(steps, "2026-03-10 11:29:59")
+    assert row(steps, "starred", "2026-03-10T11:30:00")["trigger"] == "schedule"
+    assert dues(steps, "second")[-1] < datetime(2026, 3, 10, 12, tzinfo=UTC)
+    set_to(steps, "2026-03-10 12:29:59")
+    eventually(lambda: len(rows(steps, "starred", "2026-03-10T12:30:00")) == 2, within=30)
+    beats(steps, 1)
+    assert len(rows(steps, "fixed", "2026-03-10T12:30:00")) == 1
+
+
+def test_a_step_back_of_more_than_three_hours_is_a_correction(steps: Lab) -> None:
+    start(steps, "2026-03-10 12:29:10")
+    set_to(steps, "2026-03-10 12:29:59")
+    row(steps, "fixed", "2026-03-10T12:30:00")
+    set_to(steps, "2026-03-10 08:00:00")
+    beats(steps, 1)
+    assert steps.job("fixed")["next_due_at"] == "2026-03-10T12:30:00Z"
+    set_to(steps, "2026-03-10 12:29:59")
+    eventually(lambda: len(rows(steps, "fixed", "2026-03-10T12:30:00")) == 2, within=30)
+
+
+def test_small_steps_move_no_grid_and_repeat_nothing(steps: Lab) -> None:
+    start(steps, "2026-03-10 12:29:55")
+    for seconds in (-0.2, 0.3, -0.3, 0.2):
+        move(steps, seconds)
+        beats(steps, 1)
+    row(steps, "fixed", "2026-03-10T12:30:00")
+    row(steps, "starred", "2026-03-10T12:30:00")
+    assert {after - before for before, after in pairwise(dues(steps, "second"))} == {SECOND}
+    assert "the wall clock was set" not in steps.text("-u", unit(steps))
+
+
+def test_a_step_back_of_two_seconds_over_a_due_time_runs_a_fixed_time_once(steps: Lab) -> None:
+    start(steps, "2026-03-10 12:29:10")
+    set_to(steps, "2026-03-10 12:29:59")
+    row(steps, "fixed", "2026-03-10T12:30:00")
+    set_to(steps, "2026-03-10 12:29:58")
+    eventually(lambda: steps.run("date", "-u", "+%H:%M").strip() == "12:30", within=30)
+    beats(steps, 1)
+    assert len(rows(steps, "fixed", "2026-03-10T12:30:00")) == 1
+
+
+def test_a_supervisor_started_under_a_clock_set_back_runs_nothing_twice(steps: Lab) -> None:
+    start(steps, "2026-03-10 12:29:10")
+    set_to(steps, "2026-03-10 12:29:59")
+    row(steps, "fixed", "2026-03-10T12:30:00")
+    steps.ctl("stop", unit(steps))
+    start(steps, "2026-03-10 12:29:59")
+    eventually(lambda: steps.run("date", "-u", "+%H:%M").strip() == "12:30", within=30)
+    beats(steps, 1)
+    assert len(rows(steps, "fixed", "2026-03-10T12:30:00")) == 1
