@@ -7,8 +7,7 @@ from typing import Any, Protocol
 
 from supervisor import __version__, clock
 from supervisor.core.actions import Action, Keep
-from supervisor.core.board import Board, Edit, Effects
-from supervisor.core.editing import Effect
+from supervisor.core.board import Board, Effects
 from supervisor.core.events import (
     Event,
     PauseRequested,
@@ -20,6 +19,7 @@ from supervisor.core.events import (
 from supervisor.core.exits import signal_name
 from supervisor.core.manifest import Manifest
 from supervisor.core.names import Unmatched, select
+from supervisor.core.plan import Plan
 from supervisor.core.runs import Closed, NotRun, Opened, RunId
 from supervisor.core.slot import Slot
 from supervisor.core.states import (
@@ -65,8 +65,11 @@ class Shell(Protocol):
     async def tail(self, run_id: RunId) -> list[str]:
         """Return the last lines of output of a run."""
 
-    async def reload(self) -> tuple[Edit, ...]:
-        """Apply the edited manifest."""
+    async def plan(self) -> Plan:
+        """Return what ``reload`` would do."""
+
+    async def reload(self, *, at_once: bool = False) -> tuple[Plan, tuple[Slot, ...]]:
+        """Apply the edited manifest; return what that did, and the slots that it began."""
 
 
 class Answers:
@@ -83,6 +86,7 @@ class Answers:
             "pause": self._pause,
             "resume": self._resume,
             "trigger": self._trigger,
+            "plan": self._plan,
             "reload": self._reload,
             "shutdown": self._shutdown,
         }
@@ -213,22 +217,23 @@ class Answers:
             "output": await self._shell.tail(closed.run.run_id) if closed else [],
         }
 
-    async def _reload(self, _: dict[str, Any]) -> dict[str, Any]:
+    async def _plan(self, _: dict[str, Any]) -> dict[str, Any]:
         try:
-            edits = await self._shell.reload()
+            plan = await self._shell.plan()
         except ManifestError as error:
-            return {"ok": False, "changes": [], "problems": list(error.problems), "jobs": []}
-        started = [
-            slot
-            for edit in edits
-            if edit.effect in {"added", Effect.RESTART}
-            for slot in map(self._shell.board.slots.get, edit.slots)
-            if slot is not None
-        ]
-        jobs = await asyncio.gather(*(self._outcome(slot, CameUp(slot.tally.restarts)) for slot in started))
+            return {"ok": False, "changes": [], "settings": [], "problems": list(error.problems)}
+        return {"ok": True, "changes": plan.changes(), "settings": plan.settings_fields(), "problems": []}
+
+    async def _reload(self, params: dict[str, Any]) -> dict[str, Any]:
+        try:
+            plan, begun = await self._shell.reload(at_once=bool(params.get("now", False)))
+        except ManifestError as error:
+            return {"ok": False, "changes": [], "settings": [], "problems": list(error.problems), "jobs": []}
+        jobs = await asyncio.gather(*(self._outcome(slot, CameUp(slot.tally.restarts)) for slot in begun))
         return {
             "ok": all(job["ok"] for job in jobs),
-            "changes": [{"name": edit.name, "change": _CHANGES[edit.effect]} for edit in edits],
+            "changes": plan.changes(),
+            "settings": plan.settings_fields(),
             "problems": [],
             "jobs": jobs,
         }
@@ -252,16 +257,6 @@ class Answers:
         if isinstance(chosen, Unmatched):
             raise ControlError(4, str(chosen))
         return [named[name] for name in chosen]
-
-
-_CHANGES = {
-    "added": "added",
-    "removed": "removed",
-    Effect.NONE: "unchanged",
-    Effect.LIVE: "live",
-    Effect.NEXT_RUN: "at next run",
-    Effect.RESTART: "restarted",
-}
 
 
 def _run_of(action: Action) -> RunId | None:

@@ -18,12 +18,15 @@ from supervisor import __version__, clock, memory
 from supervisor.answers import Answers
 from supervisor.control.server import ControlServer
 from supervisor.core.actions import Action, Keep, Kill, Spawn, Stop, Tick
-from supervisor.core.board import Board, Change, Edit, Effects, EngineFact, Rules
+from supervisor.core.board import Board, Change, Effects, EngineFact, Rules
+from supervisor.core.differences import Effect, settings_differences
 from supervisor.core.events import Committed, SpawnFailed, TargetFound, TargetMissing
 from supervisor.core.exits import NotStarted
 from supervisor.core.job import Job
 from supervisor.core.manifest import Manifest
+from supervisor.core.plan import Plan, turned
 from supervisor.core.runs import Closed, Printed, Record, RunId
+from supervisor.core.slot import Slot
 from supervisor.core.status import Vital, iso
 from supervisor.engine.engine import Engine, Output
 from supervisor.engine.vitals import Vitals
@@ -286,25 +289,45 @@ class Supervisor:
         """Return the last lines of output of a run."""
         return await self._logs.tail(run_id)
 
-    async def reload(self) -> tuple[Edit, ...]:
-        """Apply the edited manifest; a bad one changes nothing.
+    async def plan(self) -> Plan:
+        """Return what ``reload`` would do now, and do nothing.
+
+        Raises:
+            ManifestError: every problem of the edited manifest.
+        """
+        return self._planned(await self._loaded())
+
+    async def reload(self, *, at_once: bool = False) -> tuple[Plan, tuple[Slot, ...]]:
+        """Apply the edited manifest and return what that did, and the slots that it began.
+
+        A bad manifest changes nothing. A scheduled run is ended only ``at_once``.
 
         Raises:
             ManifestError: every problem of the edited manifest.
         """
         async with self._reloading:
-            manifest = await asyncio.to_thread(load, Path(self.manifest.path), os.environ)
-            edits = self.board.edits(manifest.jobs)
-            for name in _fixed_settings(self.manifest, manifest):
-                logger.warning("[supervisor] {} was edited; it takes effect at the next start of the supervisor", name)
+            manifest = await self._loaded()
+            plan = self._planned(manifest)
+            for edit in plan.settings:
+                if edit.effect is not Effect.LIVE:
+                    logger.warning("[supervisor] {} was edited; it takes effect at: {}", edit.key, edit.effect.value)
             known = {job.name: job.target for job in self.manifest.jobs if job.enabled}
             self.manifest = manifest
             self.board.rules = _rules(manifest)
             self._history.retain(manifest.settings.history_keep, manifest.settings.history_keep_runs)
             self._sample_vitals()
-            self.perform(self.board.apply(manifest.jobs, clock.now()))
+            before = dict(self.board.slots)
+            self.perform(self.board.apply(manifest.jobs, clock.now(), at_once=at_once))
+            begun = turned(before, self.board.slots)
             self._probe(tuple(job for job in manifest.jobs if known.get(job.name) != job.target))
-            return edits
+            return plan, begun
+
+    async def _loaded(self) -> Manifest:
+        return await asyncio.to_thread(load, Path(self.manifest.path), os.environ)
+
+    def _planned(self, manifest: Manifest) -> Plan:
+        settings = settings_differences(self.manifest.settings, manifest.settings)
+        return Plan(jobs=self.board.edits(manifest.jobs), settings=settings)
 
     async def _reload_by_signal(self) -> None:
         result = await Answers(self)("reload", {})
@@ -328,9 +351,3 @@ class Supervisor:
 def _rules(manifest: Manifest) -> Rules:
     settings = manifest.settings
     return Rules(root=settings.root_limit, max_running=settings.max_running, stop_timeout=settings.stop_timeout)
-
-
-def _fixed_settings(old: Manifest, new: Manifest) -> list[str]:
-    """Return the names of edited settings that a living supervisor cannot take over."""
-    names = ("preload", "pythonpath", "state_dir", "log_dir", "socket", "log_level", "log_file")
-    return [name for name in names if getattr(old.settings, name) != getattr(new.settings, name)]

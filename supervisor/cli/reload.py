@@ -1,27 +1,81 @@
 """``jobvisor reload``."""
 
+import json
 import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
 
 from supervisor.cli import orders
+from supervisor.cli.commands import as_json
 from supervisor.cli.commands import command as jobvisor
 from supervisor.cli.place import Place
+from supervisor.cli.table import aligned, one_line
 
 
 @jobvisor(name="reload")
-def command(place: Place) -> int:
+@click.option("--plan", is_flag=True, help="Show what would change, key by key, and when; change nothing.")
+@click.option("--now", is_flag=True, help="End scheduled runs that still go on with old settings.")
+@as_json
+def command(place: Place, plan: bool, now: bool, as_json: bool) -> int:
     """Apply the edited manifest: new jobs start, removed ones stop, only changed ones restart.
 
-    A bad manifest changes nothing. Exits 1 when the manifest is bad or a job did not come up.
+    A changed long-lived job or Worker restarts, stopped by its old settings; a changed scheduled run ends on its old
+    settings. A bad manifest changes nothing. Exits 1 when the manifest is bad or a job did not come up.
     """
-    answer = place.order("reload", {})
+    if plan and now:
+        raise click.UsageError("--plan changes nothing, now or later")
+    answer = place.ask("plan") if plan else place.order("reload", {"now": now})
+    if as_json:
+        print(json.dumps(answer, indent=2))
+        return 0 if answer["ok"] else 1
     for problem in answer["problems"]:
         print(problem, file=sys.stderr)
     if answer["problems"]:
         print("nothing was changed", file=sys.stderr)
         return 1
     changes = [change for change in answer["changes"] if change["change"] != "unchanged"]
+    if not changes and not answer["settings"]:
+        print("nothing has changed")
+    if plan:
+        _show_plan(changes, answer["settings"])
+        return 0
     for change in changes:
         print(f"{change['name']}: {change['change']}")
-    if not changes:
-        print("nothing has changed")
+    for field in answer["settings"]:
+        print(f"[supervisor] {field['key']}: {_when(field['effect'])}")
     return orders.say([job for job in answer["jobs"] if not job["ok"]])
+
+
+def _show_plan(changes: Sequence[dict[str, Any]], settings: Sequence[dict[str, Any]]) -> None:
+    for change in changes:
+        print(f"{change['name']}: {_PLANNED.get(change['change'], change['change'])}")
+        _show(change["fields"])
+    if settings:
+        print("[supervisor]")
+        _show(settings)
+
+
+_PLANNED = {"added": "new, starts", "removed": "removed, stops", "restarted": "restarts"}
+
+
+def _show(fields: Sequence[dict[str, Any]]) -> None:
+    rows = [
+        (field["key"], _text(field["before"]), "->", _text(field["after"]), _when(field["effect"])) for field in fields
+    ]
+    for line in aligned(rows[0], rows[1:]) if rows else []:
+        print(f"  {line}")
+
+
+def _text(value: Any) -> str:
+    """Return a value as TOML writes it, of a long one the beginning."""
+    text = "-" if value is None else one_line(json.dumps(value, ensure_ascii=False))
+    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
+
+
+_WIDEST = 60
+
+
+def _when(effect: str) -> str:
+    return {"next run": "at next run", "restart": "restarts", "start": "starts", "stop": "stops"}.get(effect, effect)

@@ -11,7 +11,7 @@ from heapq import heappop, heappush
 from itertools import count
 
 from supervisor.core.actions import Action, Beside, Escalate, Keep, Kill
-from supervisor.core.editing import Effect, effect
+from supervisor.core.differences import Difference, Effect, differences, effect
 from supervisor.core.ending import retry_after
 from supervisor.core.events import (
     Admitted,
@@ -24,6 +24,7 @@ from supervisor.core.events import (
     Event,
     Exited,
     Passed,
+    RestartRequested,
     Serving,
     Spawned,
     SpawnFailed,
@@ -84,13 +85,15 @@ class Effects:
     """What the supervisor's own log shall say beside the changes."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """What a reload does to one job."""
+    """What a reload does to one job; a new one starts, one that is no longer in the manifest stops."""
 
     name: str
-    effect: Effect | str
-    slots: tuple[SlotId, ...]
+    before: Job | None
+    after: Job | None
+    effect: Effect
+    differences: tuple[Difference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,21 +292,30 @@ class Board:
     def edits(self, jobs: Sequence[Job]) -> tuple[Edit, ...]:
         """Return what applying these jobs would do, job by job, in manifest order; removed ones last."""
         known = {slot.job.name: slot for slot in self.slots.values() if slot.wanted is not Wanted.REMOVED}
-        found: list[Edit] = []
-        for job in jobs:
-            slots = tuple(SlotId(job.name, instance) for instance in range(1, job.instances + 1))
-            old = known.get(job.name)
-            found.append(Edit(job.name, effect(old.job, job, old.kind) if old else "added", slots))
-        kept = {job.name for job in jobs}
+        wanted = {job.name: job for job in jobs}
+        found = [self._edit(known.get(job.name), job) for job in jobs]
         found += (
-            Edit(name, "removed", tuple(at for at in self.slots if at.job == name and not at.lane))
-            for name in known
-            if name not in kept
+            Edit(name=name, before=slot.job, after=None, effect=Effect.STOP)
+            for name, slot in known.items()
+            if name not in wanted
         )
         return tuple(found)
 
-    def apply(self, jobs: Sequence[Job], now: Now) -> Effects:
-        """Make the board that of an edited manifest; only what changed is touched."""
+    def _edit(self, slot: Slot | None, job: Job) -> Edit:
+        if slot is None:
+            return Edit(name=job.name, before=None, after=job, effect=Effect.START if job.enabled else Effect.NONE)
+        takes = effect(slot.job, job, slot.kind)
+        instances = (self.slots.get(SlotId(job.name, number)) for number in range(1, slot.job.instances + 1))
+        if takes is Effect.RESTART and all(each is None or isinstance(each.state, Stopped) for each in instances):
+            takes = Effect.NEXT_RUN
+        found = differences(slot.job, job, slot.kind) if takes is not Effect.NONE else ()
+        return Edit(name=job.name, before=slot.job, after=job, effect=takes, differences=found)
+
+    def apply(self, jobs: Sequence[Job], now: Now, *, at_once: bool = False) -> Effects:
+        """Make the board that of an edited manifest; only what changed is touched.
+
+        A scheduled run goes on with its old settings to its end, unless the edit counts ``at_once``.
+        """
         effects = Effects()
         wanted = {SlotId(job.name, instance): job for job in jobs for instance in range(1, job.instances + 1)}
         for slot_id in [at for at in self.slots if at.lane == 0 and at not in wanted]:
@@ -318,10 +330,16 @@ class Board:
                 self._apply(slot_id, Edited(job), now, effects)
                 self._apply(slot_id, StartRequested(), now, effects)
             elif slot.job != job:
-                self._apply(slot_id, Edited(job), now, effects)
+                self._change(slot, Edited(job, at_once), now, effects)
         order = {slot_id: place for place, slot_id in enumerate(wanted)}
         self.slots = dict(sorted(self.slots.items(), key=lambda at: order.get(replace(at[0], lane=0), len(order))))
         return effects
+
+    def _change(self, slot: Slot, event: Edited, now: Now, effects: Effects) -> None:
+        if event.at_once and effect(slot.job, event.job, slot.kind) not in {Effect.NONE, Effect.LIVE}:
+            for lane in self.lanes(slot.id):
+                self._apply(lane, RestartRequested(Cause.RELOAD), now, effects)
+        self._apply(slot.id, event, now, effects)
 
     # -- the end -------------------------------------------------------------------------------------------------------
 

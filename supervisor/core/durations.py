@@ -113,6 +113,27 @@ def format_duration(duration: timedelta) -> str:
     return "".join(parts[:2])
 
 
+def spell_duration(duration: timedelta) -> str:
+    """Return a duration, not negative, as jobs.toml would say it, exact to the microsecond: ``1d12h``, ``1.5ms``."""
+    rest = duration // timedelta(microseconds=1)
+    parts: list[str] = []
+    for unit in ("d", "h", "m", "s"):
+        count, rest = divmod(rest, _MICROSECONDS[unit])
+        if count:
+            parts.append(f"{count}{unit}")
+    if rest:
+        parts.append(f"{rest / 1000:.3f}".rstrip("0").rstrip(".") + "ms")
+    return "".join(parts) or "0s"
+
+
+def spell_size(count: int) -> str:
+    """Return bytes as jobs.toml would say them, exact: ``10M``, ``1025B``."""
+    for letter in "TGMK":
+        if count and count % _SIZES[letter] == 0:
+            return f"{count // _SIZES[letter]}{letter}"
+    return f"{count}B"
+
+
 def parse_size(text: str) -> int:
     """Return the bytes that ``"512M"`` or ``"2GiB"`` says, 1024-based.
 

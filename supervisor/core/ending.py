@@ -212,7 +212,9 @@ def _rested(slot: Slot, now: Now, context: Context) -> Step:
 
 
 def _retry(slot: Slot, end: End, context: Context) -> Backoff | None:
-    if not end.outcome.is_failure or end.cause is Cause.DEADLINE or slot.wanted is not Wanted.UP:
+    if not end.outcome.is_failure or end.cause is Cause.DEADLINE:
+        return None
+    if slot.wanted is not Wanted.UP or not slot.job.enabled or slot.job.schedule is None:
         return None
     row = end.row(end.process.run, end.process.began)
     return retry_after(

@@ -165,9 +165,10 @@ class ResumeRequested:
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """A reload has changed the job's table."""
+    """A reload has changed the job's table; ``at_once``: also a scheduled run does not go on with the old one."""
 
     job: Job
+    at_once: bool = False
 
 
 Event = (

@@ -173,8 +173,8 @@ def _next(slot: Slot, event: Event, now: Now, context: Context) -> Step:  # noqa
             return rows.drop_made_up(replace(slot, paused=slot.job.schedule is not None), "paused", now, context)
         case _, ResumeRequested():
             return replace(slot, paused=False, tally=replace(slot.tally, failed_in_a_row=0)), ()
-        case _, Edited(job=job):
-            return editing.edited(slot, job, now, context)
+        case _, Edited():
+            return editing.edited(slot, event, now, context)
     return slot, ()
 
 

@@ -57,6 +57,8 @@ class CameUp:
                 return Verdict(ok=True, message=f"running, pid {process.pid}")
             case Running(process=process) if process.run.due_at is not None:
                 return Verdict(ok=True, message=f"running, pid {process.pid}")
+            case Waiting() if slot.problem is not None:
+                return Verdict(ok=False, message=slot.problem)
             case Waiting() if slot.kind is not None:
                 return Verdict(ok=True, message="waiting for its next due time")
             case Blocked():

@@ -1,0 +1,80 @@
+import pytest
+from manifests import job, parsed
+
+from supervisor.core.differences import Effect, differences, effect, settings_differences
+from supervisor.core.kind import Kind
+
+LASTING = ('command = "x"', Kind.COMMAND)
+PERIODIC = ('command = "x"\nevery = "5m"', Kind.COMMAND)
+WORKER = ('run = "a:B"\nevery = "5m"', Kind.WORKER)
+
+
+@pytest.mark.parametrize(
+    ("base", "line", "takes"),
+    [
+        (LASTING, 'cwd = "/"', Effect.RESTART),
+        (LASTING, 'env = { A = "1" }', Effect.RESTART),
+        (LASTING, 'log = { max_size = "1M" }', Effect.RESTART),
+        (LASTING, 'backoff = { initial = "1s" }', Effect.LIVE),
+        (LASTING, "max_restarts = 3", Effect.LIVE),
+        (LASTING, 'description = "new"', Effect.LIVE),
+        (LASTING, 'stop_timeout = "1m"', Effect.NEXT_RUN),
+        (LASTING, "enabled = false", Effect.STOP),
+        (LASTING, 'every = "5m"', Effect.RESTART),
+        (PERIODIC, 'cwd = "/"', Effect.NEXT_RUN),
+        (PERIODIC, 'timeout = "1m"', Effect.NEXT_RUN),
+        (PERIODIC, 'backoff = { initial = "1s" }', Effect.NEXT_RUN),
+        (PERIODIC, 'overlap = "queue"', Effect.LIVE),
+        (PERIODIC, 'offset = "1m"', Effect.LIVE),
+        (WORKER, 'env = { A = "1" }', Effect.RESTART),
+        (WORKER, 'timezone = "Europe/Berlin"', Effect.LIVE),
+    ],
+    ids=str,
+)
+def test_each_key_shows_in_its_time(base: tuple[str, Kind], line: str, takes: Effect) -> None:
+    lines, kind = base
+    old, new = job(lines), job(f"{lines}\n{line}")
+    assert effect(old, new, kind) is takes
+    assert [each.effect for each in differences(old, new, kind)] == [takes] * len(differences(old, new, kind))
+    assert differences(old, new, kind)
+
+
+def test_the_strongest_effect_is_that_of_the_job() -> None:
+    new = job('command = "y"\ndescription = "new"\nsettle = "2s"')
+    found = differences(job('command = "x"'), new, Kind.COMMAND)
+    assert [(each.key, each.before, each.after, each.effect) for each in found] == [
+        ("description", "", "new", Effect.LIVE),
+        ("command", ["x"], ["y"], Effect.RESTART),
+        ("settle", "1s", "2s", Effect.NEXT_RUN),
+    ]
+    assert effect(job('command = "x"'), new, Kind.COMMAND) is Effect.RESTART
+
+
+def test_a_job_that_only_moved_in_its_file_has_not_changed() -> None:
+    (old,) = parsed('[jobs.one]\ncommand = "x"').jobs
+    (new,) = parsed('# a line more\n[jobs.one]\n# and one\ncommand = "x"').jobs
+    assert old != new
+    assert effect(old, new, Kind.COMMAND) is Effect.NONE
+
+
+def test_a_variable_is_named_and_its_value_is_not() -> None:
+    old, new = job('command = "x"\nenv = { A = "old", B = "b" }'), job('command = "x"\nenv = { A = "new", C = "c" }')
+    found = {each.key: (each.before, each.after) for each in differences(old, new, Kind.COMMAND)}
+    assert found == {
+        "env.A": ("(hidden)", "(hidden)"),
+        "env.B": ("(hidden)", None),
+        "env.C": (None, "(hidden)"),
+    }
+
+
+def test_settings_show_at_once_with_new_code_or_at_the_next_start() -> None:
+    one = '[jobs.one]\ncommand = "x"\n'
+    old = parsed(one).settings
+    text = f'{one}[supervisor]\nmax_running = 3\npreload = ["a"]\nlog_dir = "x"\nlog = {{ level = "DEBUG" }}\n'
+    found = {each.key: each.effect for each in settings_differences(old, parsed(text).settings)}
+    assert found == {
+        "max_running": Effect.LIVE,
+        "preload": Effect.CODE,
+        "log_dir": Effect.NEXT_START,
+        "log.level": Effect.NEXT_START,
+    }
