@@ -327,7 +327,7 @@ def test_reload_starts_new_stops_removed_and_restarts_only_changed_jobs(app: Pro
     )
     done = app.ctl("reload")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["web: live", "new: added", "same: restarted", "old: removed"]
+    assert done.stdout.splitlines() == ["web: at next run", "new: added", "same: restarted", "old: removed"]
     assert app.job("web")["pid"] == web
     assert app.job("same")["pid"] != same
     assert app.job("new")["state"] == "running"

@@ -127,11 +127,11 @@ def spell_duration(duration: timedelta) -> str:
 
 
 def spell_size(count: int) -> str:
-    """Return bytes as jobs.toml would say them, exact: ``10M``, ``1025B``."""
+    """Return bytes as jobs.toml would say them, exact: ``10M``, ``1025B``, ``0``."""
     for letter in "TGMK":
         if count and count % _SIZES[letter] == 0:
             return f"{count // _SIZES[letter]}{letter}"
-    return f"{count}B"
+    return f"{count}B" if count else "0"
 
 
 def parse_size(text: str) -> int:

@@ -48,6 +48,9 @@ def test_values_are_spelled_as_the_manifest_spells_them() -> None:
         backoff = { initial = "1500ms" }
         log = { max_size = "1M", stderr = "separate" }
         env = { TOKEN = "secret" }
+        umask = "027"
+        group_id = "staff"
+        limits = { core = "unlimited", cpu_time = "90s" }
     """
     told = spelled(job(lines))
     assert list(told)[:4] == ["description", "enabled", "command", "shell"]
@@ -56,6 +59,8 @@ def test_values_are_spelled_as_the_manifest_spells_them() -> None:
     assert told["success_exit"] == [0, 75, "SIGTERM"]
     assert told["backoff.initial"] == "1s500ms"
     assert (told["log.max_size"], told["log.stderr"]) == ("1M", "separate")
+    assert (told["umask"], told["group_id"], told["stdin"]) == ("027", "staff", "null")
+    assert (told["limits.core"], told["limits.cpu_time"], told["limits.memory"]) == ("unlimited", "1m30s", None)
     assert "every" not in told
     assert shown("env.TOKEN", told["env.TOKEN"]) == "(hidden)"
     assert spelled(job('command = "x"\nbackoff = "none"\nlog = "null"'))["backoff"] == "none"

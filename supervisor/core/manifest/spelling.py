@@ -8,14 +8,14 @@ from typing import Any
 
 from supervisor.core.durations import spell_duration, spell_size
 from supervisor.core.exits import SuccessExit, signal_name
-from supervisor.core.job import Command, Job, Limit, LogFiles, LogMode, Run, Target
+from supervisor.core.job import UNLIMITED, Command, Job, Limit, LogFiles, LogMode, Process, Run, Target
 from supervisor.core.manifest.keys import JOB, SUPERVISOR
 from supervisor.core.manifest.settings import Settings
 from supervisor.core.schedule import At, Cron, Delay, Every, Schedule
 
 HIDDEN = "(hidden)"
 _NONE_IS_A_WORD = frozenset({"backoff", "stop_timeout", "start_timeout"})
-_SIZES = frozenset({"max_size", "memory", "file_size", "core"})
+_SIZES = frozenset({"max_size", "log_max_size", "memory", "core"})
 
 
 def spelled(job: Job) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def spelled(job: Job) -> dict[str, Any]:
         **_schedule(job.schedule),
         **_all_of(job.timing),
         **_all_of(job.supervision),
-        **_all_of(job.process),
+        **_process(job.process),
         **dict(_log(job.log)),
     }
     return _in_order(values, tuple(JOB))
@@ -84,6 +84,14 @@ def _schedule(schedule: Schedule | None) -> dict[str, Any]:
     return {"cron": "@reboot"}
 
 
+def _process(process: Process) -> dict[str, Any]:
+    values = _all_of(process)
+    values["group_id"] = values.pop("group")
+    values["umask"] = None if process.umask is None else f"{process.umask:03o}"
+    values["stdin"] = "null" if process.stdin is None else f"file:{process.stdin}"
+    return values
+
+
 def _log(log: LogFiles | LogMode) -> Iterator[tuple[str, Any]]:
     if isinstance(log, LogMode):
         yield "log", log.value
@@ -128,8 +136,8 @@ def _plain(key: str, value: Any) -> Any:
             return signal_name(value).removeprefix("SIG")
         case bool():
             return value
-        case int() if key in _SIZES or key.endswith("_max_size"):
-            return spell_size(value)
+        case int() if key in _SIZES:
+            return "unlimited" if value == UNLIMITED else spell_size(value)
         case tuple() | frozenset():
             return [_plain("", each) for each in (value if isinstance(value, tuple) else sorted(value))]
     return value
