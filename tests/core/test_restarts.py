@@ -290,7 +290,7 @@ def test_a_worker_ticks_in_one_process() -> None:
     for _ in range(3):
         world.until(world.now.wall + timedelta(minutes=5))
         assert isinstance(world.state("clock"), Ticking)
-        world.end_tick("clock")
+        world.end_tick_of("clock")
     assert len(world.alive) == 1
     slot = world.board.slots[SlotId("clock")]
     assert (slot.tally.runs, slot.tally.failures) == (3, 0)
@@ -321,7 +321,7 @@ def test_a_stop_in_a_tick_stops_the_worker() -> None:
     world.until(world.now.wall + timedelta(minutes=5))
     world.tell("clock", StopRequested())
     assert world.stops() == [Cause.STOP]
-    world.end_tick("clock")
+    world.end_tick_of("clock")
     world.end_of("clock")
     assert isinstance(world.state("clock"), Stopped)
     assert [outcome for due, outcome in world.finals("clock") if due] == ["ok"]

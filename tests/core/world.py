@@ -1,19 +1,17 @@
 """Values to test the core with: a virtual clock, jobs, slots in every state, and a board that a test can drive."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import count
 
-from supervisor.core.actions import Action, Keep, Kill, Spawn, Stop, Tick
+from supervisor.core.actions import Action, Keep, Spawn, Stop, Tick
 from supervisor.core.board import Board, Effects, Rules
-from supervisor.core.events import Cause, Committed, Exited, Serving, Spawned, TargetFound, TickEnded
-from supervisor.core.exits import Code, ErrorRecord, Exit, Signalled
+from supervisor.core.events import Cause, Event
+from supervisor.core.exits import Exit
 from supervisor.core.instants import Now
 from supervisor.core.job import Command, Job, Limit, Run, Supervision, Timing
-from supervisor.core.kind import Kind
-from supervisor.core.runs import Attempt, Closed, NotRun, Opened, Saved, SlotId, Trigger
+from supervisor.core.runs import Closed, NotRun, Opened, Saved, SlotId, Trigger
 from supervisor.core.schedule import Delay, Every, Schedule
+from supervisor.core.simulation import GOOD, Lengths, Simulation, forever
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 START = Now(NOON, timedelta(hours=1))
@@ -47,116 +45,62 @@ def worker(name: str = "clock", schedule: Schedule | None = None, **supervision:
     return Job(name=name, target=Run(target="jobs:Clock"), schedule=schedule, supervision=rules)
 
 
-@dataclass
-class World:
-    """A board on a virtual clock whose processes start at once and end when the test says so."""
+class World(Simulation):
+    """A simulation that a test drives: it keeps what was ordered, and can be set, suspended and killed."""
 
-    jobs: tuple[Job, ...]
-    now: Now = START
-    saved: dict[SlotId, Saved] = field(default_factory=dict)
-    root: Limit = ONCE_IN_A_LIFE
-    max_running: int | None = None
-    boot: str = "boot-1"
-    first_run_id: int = 1
-    workers: frozenset[str] = frozenset()
-    obedient: bool = False
-    """Processes end as soon as they are asked to."""
-    alive: dict[int, Attempt] = field(default_factory=dict)
-    ticking: dict[int, Attempt] = field(default_factory=dict)
-    starts: list[tuple[str, datetime | None, datetime]] = field(default_factory=list)
-    """(job, due time, start) of every run and tick, in order."""
-    rows: list[Closed | NotRun | Opened] = field(default_factory=list)
-    orders: list[Action] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    ends: dict[int, timedelta] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.pids = count(100)
-        self.board = Board(
-            Rules(root=self.root, max_running=self.max_running),
-            seed="seed",
-            boot=self.boot,
-            next_run_id=self.first_run_id,
-        )
-        self.perform(self.board.begin(self.jobs, self.saved, self.now))
-        for job in self.jobs:
-            if isinstance(job.target, Run):
-                kind = Kind.WORKER if job.name in self.workers else Kind.FUNCTION
-                self.tell(job.name, TargetFound(kind))
+    def __init__(
+        self,
+        jobs: tuple[Job, ...],
+        now: Now = START,
+        saved: dict[SlotId, Saved] | None = None,
+        *,
+        root: Limit = ONCE_IN_A_LIFE,
+        max_running: int | None = None,
+        first_run_id: int = 1,
+        workers: frozenset[str] = frozenset(),
+        obedient: bool = False,
+    ) -> None:
+        rules = Rules(root=root, max_running=max_running)
+        board = Board(rules, seed="seed", boot="boot-1", next_run_id=first_run_id)
+        super().__init__(board=board, now=now, workers=workers, obedient=obedient, watch=self._watch)
+        self.jobs = jobs
+        self.saved = saved or {}
+        self.max_running = max_running
+        self.starts: list[tuple[str, datetime | None, datetime]] = []
+        """(job, due time, start) of every run and tick, in order."""
+        self.rows: list[Closed | NotRun | Opened] = []
+        self.orders: list[Action] = []
+        self.notes: list[str] = []
+        self.begin(jobs, dict(self.saved))
 
     def perform(self, effects: Effects) -> None:
         self.notes += effects.notes
-        for action in effects.actions:
-            self.orders.append(action)
-            match action:
-                case Keep(record=Saved() as saved):
-                    self.saved[saved.slot] = saved
-                case Keep(record=(Opened() | Closed() | NotRun()) as row, ack=ack):
-                    self.rows.append(row)
-                    if ack is not None:
-                        self.perform(self.board.handle(Committed(ack), self.now))
-                case Spawn(run=run):
-                    self.alive[run.run_id] = run
-                    if run.trigger is not Trigger.START or run.slot.job not in self.workers:
-                        self.starts.append((run.slot.job, run.due_at, self.now.wall))
-                    self.perform(self.board.handle(Spawned(run.run_id, next(self.pids)), self.now))
-                    if run.slot.job in self.workers:
-                        self.perform(self.board.handle(Serving(run.run_id), self.now))
-                case Tick(run_id=run_id, run=run):
-                    self.ticking[run_id] = run
-                    self.starts.append((run.slot.job, run.due_at, self.now.wall))
-                case Stop(run_id=run_id, signal=number) if self.obedient:
-                    self.end(run_id, Signalled(number))
-                case Kill(run_id=run_id):
-                    self.end(run_id, Code(137))
+        super().perform(effects)
 
-    def tell(self, name: str, event: object) -> None:
+    def _watch(self, action: Action, now: Now) -> None:
+        self.orders.append(action)
+        match action:
+            case Keep(record=Saved() as saved):
+                self.saved[saved.slot] = saved
+            case Keep(record=(Opened() | Closed() | NotRun()) as row):
+                self.rows.append(row)
+            case Spawn(run=run) if run.trigger is not Trigger.START or run.slot.job not in self.workers:
+                self.starts.append((run.slot.job, run.due_at, now.wall))
+            case Tick(run=run):
+                self.starts.append((run.slot.job, run.due_at, now.wall))
+
+    def tell(self, name: str, event: Event) -> None:
         slots = [slot for slot in self.board.slots if slot.job == name and not slot.lane]
-        self.perform(self.board.tell(slots, event, self.now))  # type: ignore[arg-type]
+        self.perform(self.board.tell(slots, event, self.now))
 
-    def end(self, run_id: int, ended: Exit = Code(0), error: ErrorRecord | None = None) -> None:  # noqa: B008  # frozen
-        self.alive.pop(run_id)
-        self.ticking.pop(run_id, None)
-        self.perform(self.board.handle(Exited(run_id=run_id, ended=ended, error=error), self.now))
-
-    def end_of(self, name: str, ended: Exit = Code(0)) -> None:  # noqa: B008  # frozen
+    def end_of(self, name: str, ended: Exit = GOOD) -> None:
         self.end(min(run_id for run_id, run in self.alive.items() if run.slot.job == name), ended)
 
-    def end_tick(self, name: str) -> None:
-        run_id = next(run_id for run_id, run in self.ticking.items() if run.slot.job == name)
-        tick = self.ticking.pop(run_id)
-        self.perform(self.board.handle(TickEnded(run_id=run_id, tick_id=tick.run_id), self.now))
+    def end_tick_of(self, name: str) -> None:
+        self.end_tick(next(run_id for run_id, run in self.ticking.items() if run.slot.job == name))
 
-    def until(
-        self,
-        wall: datetime,
-        *,
-        lasting: timedelta | Callable[[Attempt], timedelta] | None = None,
-        ended: Exit = Code(0),  # noqa: B008  # frozen
-    ) -> None:
-        """Let time pass up to a wall instant; each due run ends ``lasting`` after its start (None: never by itself)."""
-        horizon = self.now.mono + (wall - self.now.wall)
-        while True:
-            self._plan_ends(lasting)
-            deadline = self.board.deadline()
-            moments = [*self.ends.values(), *([deadline] if deadline is not None else [])]
-            moment = max(min(moments, default=horizon), self.now.mono)
-            if moment > horizon or not moments:
-                self.now = later(horizon - self.now.mono, self.now)
-                return
-            self.now = later(moment - self.now.mono, self.now)
-            for run_id in [run_id for run_id, end in self.ends.items() if end <= moment]:
-                self.end(run_id, ended)
-            self.perform(self.board.advance(self.now))
-
-    def _plan_ends(self, lasting: timedelta | Callable[[Attempt], timedelta] | None) -> None:
-        self.ends = {run_id: end for run_id, end in self.ends.items() if run_id in self.alive}
-        if lasting is None:
-            return
-        for run_id, run in self.alive.items():
-            if run.due_at is not None:
-                takes = lasting if isinstance(lasting, timedelta) else lasting(run)
-                self.ends.setdefault(run_id, self.now.mono + takes)
+    def until(self, wall: datetime, *, lasting: timedelta | Lengths = forever, ended: Exit = GOOD) -> None:
+        super().until(wall, lasting=(lambda _: lasting) if isinstance(lasting, timedelta) else lasting, ended=ended)
 
     def set_clock(self, by: timedelta) -> None:
         self.now = Now(self.now.wall + by, self.now.mono)
