@@ -12,6 +12,7 @@ from supervisor.cli.place import Place
 COMMANDS = {
     "check": "Validate the manifest and try every target.",
     "errors": "Failures, grouped by exception and place.",
+    "forecast": "What the schedules will do, simulated.",
     "history": "Runs, newest first.",
     "init": "Write a commented jobs.toml and two example jobs.",
     "logs": "Output of jobs, merged in time order.",

@@ -5,8 +5,8 @@ read.
 """
 
 import sqlite3
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from supervisor.core.exits import ErrorRecord, signal_name
 from supervisor.core.runs import RunId
 from supervisor.history.files import reading
+from supervisor.history.recovery import Recovered, Warn, look, unknown
 from supervisor.history.retention import jobs_of
 from supervisor.history.values import from_instant_micros, from_micros
 
@@ -98,17 +99,26 @@ def errors(path: Path, *, jobs: Sequence[str] | None = None) -> list[dict[str, A
     ]
 
 
-def median_duration(path: Path, job: str) -> timedelta | None:
-    """Return how long the last good runs of a job took; None where there was none."""
+def median_durations(path: Path, jobs: Iterable[str]) -> dict[str, timedelta]:
+    """Return how long the last good runs of each of these jobs took; one without a good run is left out."""
     with reading(path) as db:
-        if db is None:
-            return None
-        found = db.execute(
-            "SELECT duration FROM runs WHERE job = ? AND outcome = 'ok' AND duration IS NOT NULL "
-            "ORDER BY run_id DESC LIMIT ?",
-            (job, RECENT),
-        ).fetchall()
-    return from_micros(int(median(row["duration"] for row in found))) if found else None
+        found = {job: _durations(db, job) for job in jobs} if db is not None else {}
+    return {job: from_micros(int(median(durations))) for job, durations in found.items() if durations}
+
+
+def _durations(db: sqlite3.Connection, job: str) -> list[int]:
+    """Return the microseconds that the last good runs of a job took; a Worker's process is no run."""
+    sql = (
+        "SELECT duration FROM runs WHERE job = ? AND outcome = 'ok' AND duration IS NOT NULL AND due_at IS NOT NULL "
+        "ORDER BY run_id DESC LIMIT ?"
+    )
+    return [row["duration"] for row in db.execute(sql, (job, RECENT))]
+
+
+def recovered(path: Path, now: datetime, warn: Warn) -> Recovered:
+    """Return what a supervisor that started now would find of the ones before it."""
+    with reading(path) as db:
+        return unknown(now) if db is None else look(db, now, warn)
 
 
 def recorded_jobs(path: Path) -> list[str]:

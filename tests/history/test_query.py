@@ -2,6 +2,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def test_a_history_that_does_not_exist_yet_is_empty_and_stays_so(path: Path) -> 
     assert query.runs(path) == []
     assert query.errors(path) == []
     assert query.run(path, 1) is None
-    assert query.median_duration(path, "feed") is None
+    assert query.median_durations(path, ["feed"]) == {}
     assert query.recorded_jobs(path) == []
     assert not path.exists()
 
@@ -150,9 +151,10 @@ def test_failures_are_grouped_by_job_and_place(path: Path) -> None:
 
 
 def test_the_median_is_that_of_good_runs(path: Path) -> None:
-    write(path, closed(1), closed(2, Outcome.FAILED), opened(3), closed(4, slot=WEB))
-    assert query.median_duration(path, "feed") == timedelta(seconds=2)
-    assert query.median_duration(path, "nobody") is None
+    process = closed(5, due_at=None)
+    slow = replace(process, duration=timedelta(hours=2))
+    write(path, closed(1), closed(2, Outcome.FAILED), opened(3), closed(4, slot=WEB), slow)
+    assert query.median_durations(path, ["feed", "nobody"]) == {"feed": timedelta(seconds=2)}
 
 
 def test_a_reader_sees_what_is_acknowledged_while_the_writer_writes(path: Path) -> None:

@@ -15,6 +15,7 @@ starts from both.
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 
@@ -98,19 +99,45 @@ def _change(low: datetime, high: datetime, zone: tzinfo) -> datetime:
     return low + timedelta(seconds=bisect_left(range((high - low) // _SECOND), True, key=has_changed))
 
 
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """The clock on the wall is set: at an instant, from one offset from UTC to another."""
+
+    at: datetime
+    before: timedelta
+    after: timedelta
+
+    @property
+    def is_gap(self) -> bool:
+        """True where it is set forward, so that it leaves wall times out; else it shows some twice."""
+        return self.after > self.before
+
+    @property
+    def walls(self) -> tuple[datetime, datetime]:
+        """The wall times (naive; from, up to) that are left out, or shown twice."""
+        low, high = sorted((self.before, self.after))
+        changed = self.at.replace(tzinfo=None)
+        return changed + low, changed + high
+
+
 @lru_cache(maxsize=64)
-def gaps(zone: tzinfo, year: int) -> tuple[tuple[datetime, datetime], ...]:
-    """Return the wall times (naive; from, up to) that a zone's clock leaves out in a year, years 2 to 9998."""
-    return tuple(_gaps(zone, year))
+def shifts(zone: tzinfo, a: datetime, b: datetime) -> tuple[Shift, ...]:
+    """Return how a zone's clock is set in (a, b], two UTC instants a day or more from the ends of the calendar."""
+    return tuple(_shifts(zone, a, b))
 
 
-def _gaps(zone: tzinfo, year: int) -> Iterator[tuple[datetime, datetime]]:
+def _shifts(zone: tzinfo, a: datetime, b: datetime) -> Iterator[Shift]:
     day = timedelta(days=1)
-    midnight = datetime(year, 1, 1, tzinfo=UTC) - day
-    for _ in range(368):
-        before, after = (at.astimezone(zone).utcoffset() or ZERO for at in (midnight, midnight + day))
-        if after > before:
-            changed = _change(midnight, midnight + day, zone).replace(tzinfo=None)
-            if (changed + before).year == year:
-                yield changed + before, changed + after
-        midnight += day
+    while a < b:
+        upto = min(a + day, b)
+        before, after = (at.astimezone(zone).utcoffset() or ZERO for at in (a, upto))
+        if before != after:
+            yield Shift(_change(a, upto, zone), before, after)
+        a = upto
+
+
+def gaps(zone: tzinfo, year: int) -> list[tuple[datetime, datetime]]:
+    """Return the wall times (naive; from, up to) that a zone's clock leaves out in a year, years 2 to 9998."""
+    around = (datetime(year, 1, 1, tzinfo=UTC) - timedelta(days=1), datetime(year + 1, 1, 2, tzinfo=UTC))
+    walls = [shift.walls for shift in shifts(zone, *around) if shift.is_gap]
+    return [(start, end) for start, end in walls if start.year == year]

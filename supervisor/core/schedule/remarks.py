@@ -1,15 +1,17 @@
 """What is worth a warning in a schedule that is valid: it may not mean what its writer thinks."""
 
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import takewhile
 
-from supervisor.core.schedule.daylight import gaps
+from supervisor.core.schedule.daylight import gaps, shifts
 from supervisor.core.schedule.fields import split
 from supervisor.core.schedule.values import Cron, Schedule
 from supervisor.core.schedule.wall import times_after
 from supervisor.core.schedule.zones import zone_name
 
 _MICROSECOND = timedelta(microseconds=1)
+_HOUR = timedelta(hours=1)
 _ROUNDS = (
     ("minute", 60, "hour"),
     ("hour", 24, "day"),
@@ -59,12 +61,42 @@ def _skipped(cron: Cron, year: int) -> Iterator[str]:
     if cron.follows_clock:
         return
     for start, end in gaps(cron.zone, year):
-        times = []
-        for at in times_after(cron, start - _MICROSECOND):
-            if at >= end:
-                break
-            times.append(f"{at:%H:%M}")
+        times = _times(cron, start, end)
         if times:
-            shown = ", ".join(times) if len(times) < 4 else f"{times[0]} to {times[-1]}"
-            place = zone_name(cron.zone)
-            yield f"{start:%Y-%m-%d} has no {shown} in {place}: due when the clock has jumped, at {end:%Y-%m-%d %H:%M}"
+            yield f"{_has_no(start, times, cron)}: {_jumped(end)}"
+
+
+def daylight_effects(schedule: Schedule, a: datetime, b: datetime) -> tuple[str, ...]:
+    """Return a sentence for each time that daylight saving moves, drops or doubles a due time in (a, b]."""
+    return tuple(_effects(schedule, a, b)) if isinstance(schedule, Cron) else ()
+
+
+def _effects(cron: Cron, a: datetime, b: datetime) -> Iterator[str]:
+    for shift in shifts(cron.zone, a, b):
+        start, end = shift.walls
+        times = _times(cron, start, end)
+        if not times or (cron.follows_clock and len(cron.hours) == 24 and not (end - start) % _HOUR):
+            continue  # due in every hour, and so it stays
+        if shift.is_gap:
+            effect = "left out, as it follows the clock" if cron.follows_clock else _jumped(end)
+            yield f"{_has_no(start, times, cron)}: {effect}"
+        else:
+            effect = "due both times, as it follows the clock" if cron.follows_clock else "due the first time only"
+            yield f"{start:%Y-%m-%d} has {_listed(times)} twice in {zone_name(cron.zone)}: {effect}"
+
+
+def _times(cron: Cron, start: datetime, end: datetime) -> list[str]:
+    """Return the matching wall times from one on, up to another."""
+    return [f"{at:%H:%M}" for at in takewhile(lambda at: at < end, times_after(cron, start - _MICROSECOND))]
+
+
+def _has_no(day: datetime, times: Sequence[str], cron: Cron) -> str:
+    return f"{day:%Y-%m-%d} has no {_listed(times)} in {zone_name(cron.zone)}"
+
+
+def _listed(times: Sequence[str]) -> str:
+    return ", ".join(times) if len(times) < 4 else f"{times[0]} to {times[-1]}"
+
+
+def _jumped(end: datetime) -> str:
+    return f"due when the clock has jumped, at {end:%Y-%m-%d %H:%M}"

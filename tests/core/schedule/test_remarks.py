@@ -1,10 +1,10 @@
 """Which valid schedules get a warning, and with which words."""
 
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from supervisor.core.schedule import Delay, Every, Reboot, parse_cron, remarks, zone
+from supervisor.core.schedule import Delay, Every, Reboot, daylight_effects, parse_cron, remarks, zone
 
 BERLIN = zone("Europe/Berlin")
 
@@ -91,3 +91,48 @@ def test_a_gap_at_the_turn_of_the_year_belongs_to_the_year_whose_times_it_takes(
     cron = parse_cron("0 12 * * *", zone("Pacific/Kiritimati"))
     assert len(remarks(cron, 1994)) == 1
     assert remarks(cron, 1995) == ()
+
+
+@pytest.mark.parametrize(
+    ("expression", "name", "effects"),
+    [
+        (
+            "30 2 * * *",
+            "Europe/Berlin",
+            (
+                "2026-03-29 has no 02:30 in Europe/Berlin: due when the clock has jumped, at 2026-03-29 03:00",
+                "2026-10-25 has 02:30 twice in Europe/Berlin: due the first time only",
+            ),
+        ),
+        (
+            "*/15 2 * * *",
+            "Europe/Berlin",
+            (
+                "2026-03-29 has no 02:00 to 02:45 in Europe/Berlin: left out, as it follows the clock",
+                "2026-10-25 has 02:00 to 02:45 twice in Europe/Berlin: due both times, as it follows the clock",
+            ),
+        ),
+        ("*/15 * * * *", "Europe/Berlin", ()),
+        ("0 3 * * *", "Europe/Berlin", ()),
+        ("30 2 * * *", "UTC", ()),
+        (
+            "0 * * * *",
+            "Australia/Lord_Howe",
+            ("2026-10-04 has no 02:00 in Australia/Lord_Howe: left out, as it follows the clock",),
+        ),
+    ],
+)
+def test_daylight_saving_moves_drops_or_doubles_due_times(expression: str, name: str, effects: tuple[str, ...]) -> None:
+    year = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
+    assert daylight_effects(parse_cron(expression, zone(name)), *year) == effects
+
+
+def test_a_change_at_the_very_start_of_a_span_belongs_to_the_one_before() -> None:
+    cron, changed = parse_cron("30 2 * * *", BERLIN), datetime(2026, 3, 29, 1, tzinfo=UTC)
+    assert daylight_effects(cron, changed, changed + timedelta(days=1)) == ()
+    assert len(daylight_effects(cron, changed - timedelta(hours=1), changed)) == 1
+
+
+def test_an_interval_knows_no_daylight_saving() -> None:
+    year = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
+    assert daylight_effects(Every(interval=timedelta(hours=1)), *year) == ()

@@ -1,0 +1,22 @@
+"""Instants that people give on a command line."""
+
+from datetime import UTC, datetime, tzinfo
+
+from supervisor.errors import JobvisorError
+
+
+def instant(option: str, text: str, place: tzinfo) -> datetime:
+    """Return, in UTC, the instant that a text in ISO 8601 means; one without an offset is in the zone ``place``.
+
+    Raises:
+        JobvisorError: it is none, or lies outside the years 1 to 9999 of UTC; the message names the option.
+    """
+    try:
+        at = datetime.fromisoformat(text)
+        return (at if at.tzinfo is not None else at.replace(tzinfo=place)).astimezone(UTC)
+    except ValueError as error:
+        raise JobvisorError(
+            f'{option} "{text}" is not a time: expected ISO 8601, such as 2026-03-28T12:00:00+00:00'
+        ) from error
+    except OverflowError as error:
+        raise JobvisorError(f'{option} "{text}" lies outside the years 1 to 9999 of UTC') from error
