@@ -5,6 +5,7 @@ engine, the log process, the record of runs and the control socket each have que
 """
 
 import asyncio
+import faulthandler
 import os
 import signal
 import sys
@@ -27,6 +28,7 @@ from supervisor.core.manifest import Manifest
 from supervisor.core.plan import Plan, turned
 from supervisor.core.runs import Closed, Printed, Record, RunId
 from supervisor.core.slot import Slot
+from supervisor.core.states import earliest
 from supervisor.core.status import Vital, iso
 from supervisor.engine.engine import Engine, Output
 from supervisor.engine.vitals import Vitals
@@ -37,6 +39,7 @@ from supervisor.narrator import narrate
 from supervisor.observers import Observers
 from supervisor.ownlog import Stderr, open_log
 from supervisor.statedir import Lock, boot_id, make_private
+from supervisor.systemd.service import service
 from supervisor.waiters import Waiters
 
 
@@ -54,6 +57,7 @@ def run(manifest_path: Path, *, output: bool) -> int:
     memory.settle()
     with Lock(Path(settings.state_dir)):
         stderr = open_log(settings.log_level, settings.log_file, max_size=settings.log_max_size, keep=settings.log_keep)
+        faulthandler.enable()  # SIGABRT is what systemd sends to a hung one: its stacks shall be in the journal
         return asyncio.run(_serve(manifest, stderr, output=output or sys.stdout.isatty()))
 
 
@@ -104,7 +108,10 @@ class Supervisor:
             preload=settings.preload,
             warn=logger.warning,
         )
-        self._observers = Observers(logger.warning, narrate, self.waiters.notice, self._record_output)
+        self._service = service(self._loop, os.environ, warn=logger.warning)
+        self._observers = Observers(
+            logger.warning, narrate, self.waiters.notice, self._record_output, self._service.notice
+        )
         self._vitals = Vitals(self._engine.pids)
         self._sampling: asyncio.TimerHandle | None = None
         self._control = ControlServer(settings.socket, Answers(self), warn=logger.warning)
@@ -131,6 +138,7 @@ class Supervisor:
         if self.board.ending is not None:
             return  # a signal has asked for the end before there was anything to stop
         self.perform(self.board.begin(self.manifest.jobs, self._recovered.saved, clock.now(), self._recovered.lost))
+        self._service.begun(self.board.slots.values(), clock.now())
         self._probe(self.manifest.jobs)
         self._sample_vitals()
 
@@ -148,6 +156,7 @@ class Supervisor:
         self._history.close()
         self._closed.set()
         await self._control.close()
+        self._service.close()
         logger.info("ended")
 
     def end(self, code: int) -> None:
@@ -193,6 +202,7 @@ class Supervisor:
             self.perform(self.board.slept(now))
         self._asleep = asleep
         self.perform(self.board.advance(now))
+        self._service.advance(self.board.slots.values(), now)
 
     def _probe(self, jobs: tuple[Job, ...]) -> None:
         enabled = [job for job in jobs if job.enabled]
@@ -223,8 +233,10 @@ class Supervisor:
             logger.warning("{}", note)
         for change in effects.changes:
             self._observers.tell(change)
-        if self.board.ending is not None and self.board.is_at_rest:
-            self._done.set()
+        if self.board.ending is not None:
+            self._service.ending(clock.now())
+            if self.board.is_at_rest:
+                self._done.set()
         if not self._arming:
             self._arming = True
             self._loop.call_soon(self._arm)
@@ -269,7 +281,7 @@ class Supervisor:
     def _arm(self) -> None:
         self._arming = False
         if not self._done.is_set():
-            self._clock.arm(self.board.deadline())
+            self._clock.arm(earliest(self.board.deadline(), self._service.deadline))
 
     # -- what the answers ask for --------------------------------------------------------------------------------------
 
@@ -306,21 +318,27 @@ class Supervisor:
             ManifestError: every problem of the edited manifest.
         """
         async with self._reloading:
-            manifest = await self._loaded()
-            plan = self._planned(manifest)
-            for edit in plan.settings:
-                if edit.effect is not Effect.LIVE:
-                    logger.warning("[supervisor] {} was edited; it takes effect at: {}", edit.key, edit.effect.value)
-            known = {job.name: job.target for job in self.manifest.jobs if job.enabled}
-            self.manifest = manifest
-            self.board.rules = _rules(manifest)
-            self._history.retain(manifest.settings.history_keep, manifest.settings.history_keep_runs)
-            self._sample_vitals()
-            before = dict(self.board.slots)
-            self.perform(self.board.apply(manifest.jobs, clock.now(), at_once=at_once))
-            begun = turned(before, self.board.slots)
-            self._probe(tuple(job for job in manifest.jobs if known.get(job.name) != job.target))
-            return plan, begun
+            try:
+                with self._service.reloading():
+                    return self._apply(await self._loaded(), at_once=at_once)
+            finally:
+                self._arm()  # the service manager is told of a bad one too
+
+    def _apply(self, manifest: Manifest, *, at_once: bool) -> tuple[Plan, tuple[Slot, ...]]:
+        plan = self._planned(manifest)
+        for edit in plan.settings:
+            if edit.effect is not Effect.LIVE:
+                logger.warning("[supervisor] {} was edited; it takes effect at: {}", edit.key, edit.effect.value)
+        known = {job.name: job.target for job in self.manifest.jobs if job.enabled}
+        self.manifest = manifest
+        self.board.rules = _rules(manifest)
+        self._history.retain(manifest.settings.history_keep, manifest.settings.history_keep_runs)
+        self._sample_vitals()
+        before = dict(self.board.slots)
+        self.perform(self.board.apply(manifest.jobs, clock.now(), at_once=at_once))
+        begun = turned(before, self.board.slots)
+        self._probe(tuple(job for job in manifest.jobs if known.get(job.name) != job.target))
+        return plan, begun
 
     async def _loaded(self) -> Manifest:
         return await asyncio.to_thread(load, Path(self.manifest.path), os.environ)
