@@ -4,13 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
-from supervisor import modules
+from supervisor import clock, modules
 from supervisor.cli.commands import as_json
 from supervisor.cli.commands import command as jobvisor
 from supervisor.cli.place import Place
+from supervisor.core.advice import advice
 from supervisor.core.job import Job, Run, kind_problem
 from supervisor.core.kind import Kind
 from supervisor.core.manifest import Manifest
@@ -18,7 +21,8 @@ from supervisor.engine import credentials
 from supervisor.engine.launch import base_environ
 from supervisor.engine.probe import program_problem
 from supervisor.engine.targets import Wanted
-from supervisor.errors import ManifestError
+from supervisor.errors import JobvisorError, ManifestError
+from supervisor.history import query
 from supervisor.load import load
 
 WITHIN = 60.0
@@ -28,7 +32,10 @@ WITHIN = 60.0
 @jobvisor(name="check")
 @as_json
 def command(place: Place, as_json: bool) -> int:
-    """Validate the manifest and import every target in a throw-away process. Exits 0 or 1."""
+    """Validate the manifest and import every target in a throw-away process. Exits 0 or 1.
+
+    Warnings are about what is valid and may not be meant: they leave the exit code as it is.
+    """
     name = os.path.basename(place.manifest)
     manifest = None
     try:
@@ -37,7 +44,7 @@ def command(place: Place, as_json: bool) -> int:
             problems = [problem for found in pool.map(partial(_problems, manifest), manifest.jobs) for problem in found]
     except ManifestError as error:
         problems = list(error.problems)
-    warnings = list(manifest.warnings) if manifest else []
+    warnings = [*manifest.warnings, *_advice(manifest)] if manifest else []
     if as_json:
         jobs = len(manifest.jobs) if manifest else None
         print(json.dumps({"ok": not problems, "jobs": jobs, "problems": problems, "warnings": warnings}))
@@ -48,6 +55,20 @@ def command(place: Place, as_json: bool) -> int:
         count = len(manifest.jobs) if manifest else 0
         print(f"{name}: ok, {count} job{'' if count == 1 else 's'}")
     return 1 if problems else 0
+
+
+def _advice(manifest: Manifest) -> Iterator[str]:
+    """Yield what in the jobs may not mean what their writer thinks, measured by how long their runs have taken."""
+    scheduled = [job for job in manifest.jobs if job.schedule is not None and job.enabled]
+    try:
+        path = Path(manifest.settings.state_dir, "history.db")
+        lengths = query.median_durations(path, [job.name for job in scheduled])
+    except JobvisorError as error:
+        yield f"how long runs take is unknown: {error}"
+        lengths = {}
+    now = clock.now().wall
+    for job in scheduled:
+        yield from advice(job, now, lengths.get(job.name))
 
 
 def _problems(manifest: Manifest, job: Job) -> list[str]:

@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+from samples import closed, write
 from shell import Shell
 
 
@@ -89,3 +90,47 @@ def test_a_user_or_group_that_is_not_there_is_found(jobvisor: Shell) -> None:
         'job "a" (jobs.toml:1): there is no user "no-such-user" on this machine; create it, or correct `user`',
         'job "b" (jobs.toml:4): there is no group "no-such-group" on this machine; create it, or correct `group_id`',
     ]
+
+
+ODD = """
+[jobs.seven]
+command = "true"
+cron = "*/7 * * * *"
+timeout = "1h"
+[jobs.past]
+command = "true"
+at = 2020-01-01T00:00:00Z
+[jobs.off]
+command = "true"
+cron = "*/7 * * * *"
+enabled = false
+"""
+
+
+def test_what_may_not_be_meant_is_a_warning_and_no_failure(jobvisor: Shell) -> None:
+    jobvisor.write(ODD)
+    done = jobvisor("check")
+    assert (done.returncode, done.stdout) == (0, "jobs.toml: ok, 3 jobs\n")
+    warnings = done.stderr.splitlines()
+    assert [line.rpartition(" jobs.")[0] for line in warnings] == [
+        "warning: jobs.toml:2:",
+        "warning: jobs.toml:2:",
+        "warning: jobs.toml:6:",
+    ]
+    told = json.loads(jobvisor("check", "--json").stdout)
+    assert (told["ok"], [f"warning: {warning}" for warning in told["warnings"]]) == (True, warnings)
+
+
+def test_run_lengths_are_those_of_the_record_of_runs(jobvisor: Shell) -> None:
+    jobvisor.write('[jobs.feed]\ncommand = "true"\nevery = "1s"\n')
+    (jobvisor.folder / ".jobvisor").mkdir()
+    path = jobvisor.folder / ".jobvisor" / "history.db"
+    write(path, closed(1))
+    done = jobvisor("check")
+    assert done.returncode == 0
+    assert "every: runs take 2s (median), due times are 1s apart" in done.stderr
+    path.write_bytes(b"no database at all, " * 400)
+    path.with_name("history.db-wal").unlink(missing_ok=True)
+    done = jobvisor("check")
+    assert done.returncode == 0
+    assert done.stderr.startswith("warning: how long runs take is unknown: cannot read ")
