@@ -30,6 +30,8 @@ from supervisor.core.runs import Closed, Printed, Record, RunId
 from supervisor.core.slot import Slot
 from supervisor.core.states import earliest
 from supervisor.core.status import Vital, iso
+from supervisor.engine import cgroups
+from supervisor.engine.cgroups import Delegation
 from supervisor.engine.engine import Engine, Output
 from supervisor.engine.vitals import Vitals
 from supervisor.history.thread import History
@@ -58,11 +60,12 @@ def run(manifest_path: Path, *, output: bool) -> int:
     with Lock(Path(settings.state_dir)):
         stderr = open_log(settings.log_level, settings.log_file, max_size=settings.log_max_size, keep=settings.log_keep)
         faulthandler.enable()  # SIGABRT is what systemd sends to a hung one: its stacks shall be in the journal
-        return asyncio.run(_serve(manifest, stderr, output=output or sys.stdout.isatty()))
+        with cgroups.claimed(settings.state_dir) as cgroup:
+            return asyncio.run(_serve(manifest, stderr, cgroup, output=output or sys.stdout.isatty()))
 
 
-async def _serve(manifest: Manifest, stderr: Stderr, *, output: bool) -> int:
-    supervisor = Supervisor(manifest, stderr, console=output)
+async def _serve(manifest: Manifest, stderr: Stderr, cgroup: Delegation | None, *, output: bool) -> int:
+    supervisor = Supervisor(manifest, stderr, cgroup, console=output)
     try:
         await supervisor.start()
         return await supervisor.serve()
@@ -73,7 +76,7 @@ async def _serve(manifest: Manifest, stderr: Stderr, *, output: bool) -> int:
 class Supervisor:
     """One manifest under supervision."""
 
-    def __init__(self, manifest: Manifest, stderr: Stderr, *, console: bool) -> None:
+    def __init__(self, manifest: Manifest, stderr: Stderr, cgroup: Delegation | None, *, console: bool) -> None:
         settings = manifest.settings
         self.manifest = manifest
         self.waiters = Waiters()
@@ -103,10 +106,10 @@ class Supervisor:
             loop=self._loop,
             report=self.take,
             environ=os.environ,
-            folder=str(manifest.folder),
-            pythonpath=settings.pythonpath,
+            path=(str(manifest.folder), *settings.pythonpath),
             preload=settings.preload,
             warn=logger.warning,
+            cgroup=cgroup,
         )
         self._service = service(self._loop, os.environ, warn=logger.warning)
         self._observers = Observers(

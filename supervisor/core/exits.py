@@ -20,6 +20,8 @@ class Signalled:
 
     signal: int
     core_dumped: bool = False
+    was_oom_killed: bool = False
+    """The kernel ended something of the job because the memory was used up (cgroup memory.events)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,8 @@ def describe(ended: Exit) -> str:
     match ended:
         case Code(code=code):
             return f"exit {code}"
+        case Signalled(was_oom_killed=True):
+            return "OOMKilled"
         case Signalled(signal=number, core_dumped=core_dumped):
             return signal_name(number) + (" (core dumped)" if core_dumped else "")
         case NotStarted(step=step, message=message):

@@ -10,16 +10,25 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 
 from supervisor.core.runs import RunId
-from supervisor.engine import containment
+from supervisor.engine import cgroups, containment
+from supervisor.engine.cgroups import Delegation
 from supervisor.engine.forkserver import NAME
 from supervisor.engine.pidfd import ended
 
 
-async def bury(loop: asyncio.AbstractEventLoop, leaders: Mapping[int, int], run_ids: Collection[RunId]) -> None:
+async def bury(
+    loop: asyncio.AbstractEventLoop,
+    leaders: Mapping[int, int],
+    run_ids: Collection[RunId],
+    cgroup: Delegation | None = None,
+) -> None:
     """Return when nothing of these runs is left; ``leaders`` are the first processes, each with its pidfd.
 
-    A leader is killed although its death signal ends it: a set-user-ID program has none.
+    A leader is killed although its death signal ends it: a set-user-ID program has none. ``cgroup`` is where all the
+    runs had theirs.
     """
+    if cgroup is not None:
+        cgroups.kill(cgroup.path)
     for pidfd in leaders.values():
         with suppress(*containment.OUT_OF_REACH):
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
@@ -28,7 +37,14 @@ async def bury(loop: asyncio.AbstractEventLoop, leaders: Mapping[int, int], run_
     for pid in leaders:
         containment.signal_group(pid, signal.SIGKILL)
         _reap(pid)
-    await _sweep(loop, lambda pid, seen: seen.session in leaders or seen.name == NAME or _run(pid) in run_ids)
+
+    def belongs(pid: int, seen: containment.Sight) -> bool:
+        is_known = seen.session in leaders or seen.name == NAME or _run(pid) in run_ids
+        return is_known or (cgroup is not None and cgroups.holds(cgroup.path, pid))
+
+    await _sweep(loop, belongs)
+    if cgroup is not None:
+        cgroups.clear(cgroup.path)
 
 
 def _run(pid: int) -> RunId | None:

@@ -18,7 +18,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple, NoReturn, TextIO
 
-from supervisor.engine import failure, interpreter, linux, standing
+from supervisor.engine import cgroups, failure, interpreter, linux, standing
 from supervisor.engine.channel import Channel
 from supervisor.engine.credentials import UnknownAccountError
 from supervisor.engine.targets import TargetError, Wanted, find
@@ -54,6 +54,7 @@ class Inherited(NamedTuple):
     stderr: int
     channel: int
     common: Common
+    cgroup: str | None = None
 
 
 class StepError(Exception):
@@ -108,6 +109,9 @@ def settle_in(spec: Mapping[str, Any], inherited: Inherited) -> None:
         os.dup2(inherited.stderr, 2)
         os.dup2(common.spare, CHANNEL_FD, is_command)
         linux.close_from(CHANNEL_FD + 1)
+        if inherited.cgroup is not None:
+            step = "cgroup"
+            cgroups.join(inherited.cgroup)
         step = "environment"
         common.environ_slot.write(spec["env"]["JOBVISOR_RUN_ID"])
         for name, value in spec["env"].items():

@@ -21,6 +21,7 @@ from supervisor.core.job import Job
 from supervisor.core.runs import RunId
 from supervisor.engine import linux
 from supervisor.engine.aftermath import bury
+from supervisor.engine.cgroups import Delegation
 from supervisor.engine.generation import Generation, Patience, Settings
 from supervisor.engine.launch import base_environ, launch, tick_identity
 from supervisor.engine.line import Line
@@ -70,24 +71,26 @@ class Engine:
         loop: asyncio.AbstractEventLoop,
         report: Callable[[EngineFact], None],
         environ: Mapping[str, str],
-        folder: str,
-        pythonpath: Sequence[str],
+        path: Sequence[str],
         preload: Sequence[str],
         warn: Callable[[str], None],
         patience: Patience | None = None,
+        cgroup: Delegation | None = None,
     ) -> None:
+        """Make an engine; ``path`` is the jobs' sys.path, the manifest's folder first."""
         self._loop = loop
         self._report_now = report
-        self._folder = folder
+        self._folder = path[0]
         self._warn = warn
         self._patience = patience or Patience()
         self._warnings: dict[str, str] = {}
         self._runs: dict[RunId, Ordered] = {}
         self._settings = Settings(
             environ=base_environ(environ),
-            path=(folder, *pythonpath),
+            path=tuple(path),
             preload=tuple(preload),
             nofile=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+            cgroup=cgroup,
         )
         self._server: Generation | None = None
         self._spare = 0.0
@@ -97,7 +100,7 @@ class Engine:
         self._probes = Probes(
             loop=loop,
             environ=self._settings.environ,
-            folder=folder,
+            folder=self._folder,
             patience=self._patience.probe,
             order=self._order_probe,
             kill=self.kill,
@@ -128,7 +131,7 @@ class Engine:
     def spawn(self, order: Spawn, output: Output) -> None:
         """Start a run's process: ``SpawnFailed``, or ``Spawned`` and later ``Exited``, is reported, never from here."""
         listener = RunReport(order.run.run_id, self._report)
-        message = launch(order, self._folder)
+        message = launch(order, self._folder, self._settings.cgroup)
         self._order(order.run.run_id, message, (output.stdout, output.stderr), listener)
 
     def stop(self, order: Stop) -> None:
@@ -246,7 +249,7 @@ class Engine:
         leaders = {run.pid: run.pidfd for run in lost if run.pid is not None and run.pidfd is not None}
         for pidfd in leaders.values():
             self._loop.remove_reader(pidfd)
-        await bury(self._loop, leaders, set(self._runs))
+        await bury(self._loop, leaders, set(self._runs), self._settings.cgroup)
         for run in lost:
             self._end(run, Lost("the fork server died"), NO_USAGE)
         pause = 0.0 if dead.refused is not None else self._pause(dead)
@@ -344,5 +347,5 @@ def _close(fds: Iterable[int]) -> None:
 
 def _exit(fact: Message) -> Exit:
     if "signal" in fact:
-        return Signalled(fact["signal"], fact["core_dumped"])
+        return Signalled(fact["signal"], fact["core_dumped"], fact.get("oom_killed", False))
     return Code(fact["code"])

@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TextIO
 
-from supervisor.engine import child, interpreter, linux
+from supervisor.engine import cgroups, child, interpreter, linux
 from supervisor.engine.preload import preload
 from supervisor.engine.probe import probe
 from supervisor.engine.wards import Ward, Wards
@@ -42,10 +42,11 @@ _forking = multiprocessing.get_context("fork")
 class ForkServer:
     """The loop of the fork server."""
 
-    def __init__(self, wire: Wire, common: child.Common) -> None:
+    def __init__(self, wire: Wire, common: child.Common, delegation: cgroups.Delegation | None = None) -> None:
         self._wire = wire
+        self._delegation = delegation
         self._epoll = select.epoll()
-        self._wards = Wards()
+        self._wards = Wards(self._epoll)
         self._noticed = False
         self._is_orphan = False
         self._is_blocked = False
@@ -72,8 +73,7 @@ class ForkServer:
                     with suppress(BlockingIOError):
                         self._wake.recv(4096)
                 else:
-                    self._epoll.unregister(fd)
-                    self._wards.note_end(fd)
+                    self._wards.note(fd)
             if self._wards.has_ended or self._noticed:
                 self._bury()
             self._flush()
@@ -165,31 +165,71 @@ class ForkServer:
             OSError: there is no process, or it was ended again.
         """
         stdout, stderr, channel = fds
-        inherited = child.Inherited(stdout, stderr, channel, self._common)
+        cgroup = self._make_cgroup(spec)
+        inherited = child.Inherited(stdout, stderr, channel, self._common, cgroup)
         process = _forking.Process(target=child.main if spec["order"] == "spawn" else probe, args=(spec, inherited))
-        process.start()
-        pid = process.pid
-        assert pid is not None
-        interpreter.let_go(process)
+        try:
+            process.start()
+            pid = process.pid
+            assert pid is not None
+            interpreter.let_go(process)
+            pidfd = self._introduce(spec["run_id"], pid)
+        except OSError:
+            if cgroup is not None:
+                cgroups.leave(cgroup)
+            raise
+        self._wards.add(
+            Ward(
+                spec["run_id"],
+                pid,
+                pidfd,
+                stop_signal=spec["stop_signal"],
+                stop_timeout=spec["stop_timeout"],
+                cgroup=cgroup,
+            )
+        )
+
+    def _introduce(self, run_id: int, pid: int) -> int:
+        """Tell of a new process, and return its pidfd; one that cannot be told of is ended."""
         try:
             pidfd = os.pidfd_open(pid)
-            self._tell({"fact": "spawned", "run_id": spec["run_id"], "pid": pid}, (pidfd,))
+            self._tell({"fact": "spawned", "run_id": run_id, "pid": pid}, (pidfd,))
         except OSError:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
             raise
-        self._wards.add(Ward(spec["run_id"], pid, pidfd, spec["stop_signal"], spec["stop_timeout"]))
-        self._epoll.register(pidfd, select.EPOLLIN)
+        return pidfd
+
+    def _make_cgroup(self, spec: Message) -> str | None:
+        """Return the cgroup of a run, or None where there is none to have.
+
+        Raises:
+            OSError: it cannot be made, and a limit depends on it.
+        """
+        if self._delegation is None:
+            return None
+        limits = spec.get("cgroup_limits", {})
+        try:
+            return cgroups.make(self._delegation, f"{spec['job']}.{spec['run_id']}", limits)
+        except OSError as error:
+            if limits.keys() & set(self._delegation.controllers):
+                raise OSError(error.errno, f"its cgroup cannot be made: {error.strerror}") from error
+            self._tell({"fact": "cgroup_failed", "text": error.strerror})
+            return None
 
     def _bury(self) -> None:
         self._noticed = False
         for ward, status, usage in self._wards.bury():
+            toll = cgroups.leave(ward.cgroup) if ward.cgroup is not None else cgroups.Toll()
             fact: Message = {"fact": "exited", "run_id": ward.run_id}
             if os.WIFSIGNALED(status):
                 fact |= {"signal": os.WTERMSIG(status), "core_dumped": os.WCOREDUMP(status)}
             else:
                 fact |= {"code": os.waitstatus_to_exitcode(status)}
-            self._tell(fact | {"cpu": usage.ru_utime + usage.ru_stime, "max_rss": usage.ru_maxrss * 1024})
+            if toll.was_oom_killed:
+                fact |= {"oom_killed": True}
+            cpu = usage.ru_utime + usage.ru_stime
+            self._tell(fact | {"cpu": max(cpu, toll.cpu), "max_rss": usage.ru_maxrss * 1024})
 
 
 def _line_buffered_streams() -> TextIO:
@@ -266,6 +306,7 @@ def main() -> None:
             nofile=(settings["nofile"], resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
             stdin=_line_buffered_streams(),
         ),
+        cgroups.Delegation(*settings["cgroup"]) if settings["cgroup"] else None,
     )
     server.obey(orders)
     server.serve()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from supervisor import modules
+from supervisor.engine.cgroups import Delegation
 from supervisor.engine.forkserver import PLACEHOLDER
 from supervisor.engine.line import Line
 from supervisor.engine.pidfd import ended
@@ -37,6 +38,8 @@ class Settings:
     preload: Sequence[str]
     nofile: int
     """The soft limit of open files that the jobs get back."""
+    cgroup: Delegation | None = None
+    """Where each run gets a cgroup of its own."""
 
 
 class Generation:
@@ -84,6 +87,7 @@ class Generation:
                 "preload": list(settings.preload),
                 "environ": kept_back,
                 "nofile": settings.nofile,
+                "cgroup": settings.cgroup,
             }
         )
         self._wait(patience.preload)
@@ -113,6 +117,8 @@ class Generation:
                 self._refuse(module, reason)
             case {"fact": "preload_warning", "module": module, "text": text}:
                 self._say(module, f'preload: "{module}": {text}')
+            case {"fact": "cgroup_failed", "text": text}:
+                self._say("cgroup", f"a job runs without a cgroup of its own: {text}")
             case {"fact": "serving"}:
                 self._importing = None
                 self._is_serving = True

@@ -6,13 +6,15 @@ import os
 import pickle
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from supervisor.core.actions import Spawn, Tick
 from supervisor.core.job import Command, Job, Limits, LogMode, Run
 from supervisor.core.runs import Attempt
 from supervisor.core.status import iso
+from supervisor.engine.cgroups import Delegation
 from supervisor.engine.child import CHANNEL_FD
 
 NOT_THE_JOBS = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "JOURNAL_STREAM")
@@ -57,7 +59,7 @@ def tick_identity(order: Tick) -> dict[str, str]:
     return {**identity(order.run), "JOBVISOR_PROCESS": str(order.run_id)}
 
 
-def launch(order: Spawn, folder: str) -> dict[str, Any]:
+def launch(order: Spawn, folder: str, cgroup: Delegation | None = None) -> dict[str, Any]:
     """Return the message that makes a run's process; its environment as a difference to the fork server's."""
     run, job = order.run, order.job
     own = {
@@ -68,7 +70,7 @@ def launch(order: Spawn, folder: str) -> dict[str, Any]:
     }
     timeout = job.supervision.stop_timeout
     return {
-        **_process(job),
+        **_process(job, cgroup.controllers if cgroup is not None else ()),
         "order": "spawn",
         "run_id": run.run_id,
         "job": job.name,
@@ -82,16 +84,21 @@ def launch(order: Spawn, folder: str) -> dict[str, Any]:
     }
 
 
-def _process(job: Job) -> dict[str, Any]:
+def _process(job: Job, controllers: Sequence[str]) -> dict[str, Any]:
     """Return what the process is given beyond what every job has; what is not asked for is not in it."""
     process = job.process
+    limits = process.limits
+    if "pids" in controllers:  # counts the job, and not all that its user runs
+        limits = replace(limits, processes=None)
+    in_cgroup = {"memory": process.limits.memory, "pids": process.limits.processes}
     given = {
         "user": process.user,
         "group": process.group,
         "umask": process.umask,
         "nice": process.nice,
         "stdin": process.stdin,
-        "rlimits": _rlimits(process.limits) or None,
+        "rlimits": _rlimits(limits) or None,
+        "cgroup_limits": {name: value for name, value in in_cgroup.items() if value is not None} or None,
         "owns_output": job.log is not LogMode.INHERIT if process.user is not None else None,
     }
     return {name: value for name, value in given.items() if value is not None}

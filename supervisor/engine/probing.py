@@ -66,6 +66,7 @@ class Probes:
         probing = _Probing(self, left, found)
         message = {
             "order": "probe",
+            "job": "probe",
             "folder": self._folder,
             "cwd": self._folder,
             "targets": [

@@ -5,21 +5,35 @@ unreaped leader pins the group's id. What the fork server adopts (it is child su
 """
 
 import os
+import select
 import signal
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from supervisor.engine import containment
+from supervisor.engine import cgroups, containment
 
 
 class Ward:
     """A process that the fork server has made and not yet reported the end of."""
 
-    __slots__ = ("kill_at", "known", "pid", "pidfd", "run_id", "stop_signal", "stop_timeout")
+    __slots__ = ("cgroup", "events", "kill_at", "known", "pid", "pidfd", "run_id", "stop_signal", "stop_timeout")
 
-    def __init__(self, run_id: int, pid: int, pidfd: int, stop_signal: int, stop_timeout: float | None) -> None:
+    def __init__(
+        self,
+        run_id: int,
+        pid: int,
+        pidfd: int,
+        *,
+        stop_signal: int,
+        stop_timeout: float | None,
+        cgroup: str | None = None,
+    ) -> None:
         self.run_id = run_id
+        self.cgroup = cgroup
+        """None where cgroups are not ours to make."""
+        self.events: int | None = None
+        """A descriptor that tells of the end of the last process in the cgroup, while it is waited for."""
         self.pid = pid
         self.pidfd = pidfd
         self.stop_signal = stop_signal
@@ -30,23 +44,32 @@ class Ward:
 
     def stop(self, number: int) -> None:
         """Signal the whole job; a stopped one would not act on it, so it is continued."""
-        self.known |= containment.descendants(self.pid)
+        self._look_around()
         containment.signal_job(self.pid, number)
         containment.signal_job(self.pid, signal.SIGCONT)
 
     def kill(self) -> None:
         """Kill the job's group and first process; what left the group is killed when its end is seen."""
-        self.known |= containment.descendants(self.pid)
+        self._look_around()
         containment.signal_job(self.pid, signal.SIGKILL)
+        if self.cgroup is not None:
+            cgroups.kill(self.cgroup)
+
+    def _look_around(self) -> None:
+        """Remember what is below the first process, where no cgroup knows it."""
+        if self.cgroup is None:
+            self.known |= containment.descendants(self.pid)
 
 
 class Wards:
-    """All of them, by what they are asked for."""
+    """All of them, by what they are asked for; what tells of them is watched by the fork server's epoll."""
 
-    def __init__(self) -> None:
+    def __init__(self, epoll: select.epoll) -> None:
+        self._epoll = epoll
         self._by_run: dict[int, Ward] = {}
         self._by_pid: dict[int, Ward] = {}
         self._by_pidfd: dict[int, Ward] = {}
+        self._by_events: dict[int, Ward] = {}
         self._ended: dict[int, Ward] = {}
 
     def __len__(self) -> int:
@@ -62,10 +85,15 @@ class Wards:
     def add(self, ward: Ward) -> None:
         """Take on a process that has just been made."""
         self._by_run[ward.run_id] = self._by_pid[ward.pid] = self._by_pidfd[ward.pidfd] = ward
+        self._epoll.register(ward.pidfd, select.EPOLLIN)
 
-    def note_end(self, pidfd: int) -> None:
-        """Note that the process of a pidfd has ended."""
-        ward = self._by_pidfd.pop(pidfd)
+    def note(self, fd: int) -> None:
+        """Note what a descriptor tells: a pidfd, that its process has ended; another, that a cgroup may be empty."""
+        if fd in self._by_events:
+            self._watch_no_more(self._by_events[fd])
+            return
+        self._epoll.unregister(fd)
+        ward = self._by_pidfd.pop(fd)
         self._ended[ward.pid] = ward
 
     @property
@@ -77,14 +105,33 @@ class Wards:
         """Kill what ended jobs have left; reap those that left nothing, and return them with status and rusage."""
         for pid in self._ended:
             containment.signal_group(pid, signal.SIGKILL)
-        haunted = self._sweep()
+        haunted = self._sweep() | {pid for pid, ward in self._ended.items() if self._is_haunted(ward)}
         return [self._reap(ward) for ward in list(self._ended.values()) if ward.pid not in haunted]
 
     def _reap(self, ward: Ward) -> tuple[Ward, int, Any]:
         _, status, usage = os.wait4(ward.pid, 0)
         os.close(ward.pidfd)
+        self._watch_no_more(ward)
         del self._by_run[ward.run_id], self._by_pid[ward.pid], self._ended[ward.pid]
         return ward, status, usage
+
+    def _is_haunted(self, ward: Ward) -> bool:
+        """Kill what an ended job has left in its cgroup, and tell whether some of it is still alive."""
+        if ward.cgroup is None or cgroups.is_empty(ward.cgroup):
+            return False
+        cgroups.kill(ward.cgroup)
+        if ward.events is None:
+            ward.events = cgroups.open_events(ward.cgroup)
+            self._by_events[ward.events] = ward
+            self._epoll.register(ward.events, select.EPOLLPRI)
+        return not cgroups.is_told_empty(ward.events)
+
+    def _watch_no_more(self, ward: Ward) -> None:
+        if ward.events is not None:
+            self._epoll.unregister(ward.events)
+            del self._by_events[ward.events]
+            os.close(ward.events)
+            ward.events = None
 
     def _sweep(self) -> set[int]:
         """Deal with adopted processes; return the leaders whose jobs still have some alive."""

@@ -18,6 +18,7 @@ from supervisor.core.events import Cause, Exited, Serving, Spawned, TargetFound,
 from supervisor.core.exits import Exit
 from supervisor.core.job import Command, Job, Process, Run, Supervision
 from supervisor.core.runs import Attempt, SlotId, Trigger
+from supervisor.engine.cgroups import Delegation
 from supervisor.engine.engine import Engine, Output
 from supervisor.engine.generation import Patience
 
@@ -201,6 +202,7 @@ def real(
     pythonpath: Sequence[str] = (),
     environ: dict[str, str] | None = None,
     patience: Patience | None = None,
+    cgroup: Delegation | None = None,
 ) -> Iterator[Rig]:
     """A real engine whose jobs are written in ``acts.py`` of the folder."""
     (folder / "acts.py").write_text(code)
@@ -211,11 +213,11 @@ def real(
             loop=rig.loop,
             report=rig.facts.append,
             environ=dict(os.environ) if environ is None else environ,
-            folder=str(folder),
-            pythonpath=pythonpath,
+            path=(str(folder), *pythonpath),
             preload=preload,
             warn=rig.warned.append,
             patience=patience,
+            cgroup=cgroup,
         )
 
     rig.begin(make)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import eventually
+from delegated import delegated
 from rig import Rig, children, is_alive, real
 
 from supervisor.core.exits import Code, Signalled
@@ -80,9 +81,13 @@ def hands_over():
 '''
 
 
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    with real(tmp_path, CODE) as made:
+@pytest.fixture(params=["with a cgroup", "without"])
+def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
+    if request.param == "without":
+        with real(tmp_path, CODE) as made:
+            yield made
+        return
+    with delegated(tmp_path) as cgroup, real(tmp_path, CODE, cgroup=cgroup) as made:
         yield made
 
 
@@ -200,3 +205,49 @@ def test_a_process_that_a_set_user_id_program_made_its_own_does_not_stop_the_for
     assert rig.ended(refused) == Code(0), rig.err(refused)
     assert is_alive(pid)
     assert containment.sight(pid) is not None
+
+
+STORM = """
+import os, sys, time
+def storm():
+    '''Each fork forks on and ends: no pid lives long enough to be aimed at.'''
+    open(sys.argv[1], "a").close()
+    while True:
+        if os.fork() != 0:
+            os._exit(0)
+        if sys.argv[2] == "sessions":
+            os.setsid()
+        time.sleep(0.001)
+if os.fork() == 0:
+    storm()
+time.sleep(1000)
+"""
+
+
+@pytest.mark.parametrize("by", ["group", "sessions"])
+def test_a_chain_of_forks_that_never_stands_still_is_ended(rig: Rig, by: str) -> None:
+    mark = rig.folder / "storm"
+    run_id = rig.command(sys.executable, "-c", STORM, str(mark), by)
+    eventually(mark.exists)
+    rig.stop(run_id)
+    rig.ended(run_id)
+    assert children(rig.server) == set()
+
+
+def test_a_crowd_of_forks_in_sessions_of_their_own_is_ended(rig: Rig) -> None:
+    program = """
+import os, time
+for _ in range(6):
+    os.fork()
+os.setsid() if os.getpid() != os.getsid(0) else None
+print("up", flush=True)
+time.sleep(1000)
+"""
+    run_id = rig.command(sys.executable, "-c", program)
+    eventually(lambda: rig.out(run_id).count("up\n") == 64)
+    family = below(rig.spawned(run_id))
+    assert len(family) == 63
+    rig.stop(run_id)
+    rig.ended(run_id)
+    assert not any(map(is_alive, family))
+    assert children(rig.server) == set()
