@@ -23,6 +23,7 @@ from supervisor.core.events import (
     Elapsed,
     Event,
     Exited,
+    MemoryExceeded,
     Passed,
     RestartRequested,
     Serving,
@@ -58,7 +59,7 @@ from supervisor.core.states import (
 )
 from supervisor.core.timetable import Gap, Unfolded, advance, again, anew, gap, schedule_id, stepped
 
-EngineFact = Spawned | SpawnFailed | Exited | Serving | TickEnded | Committed
+EngineFact = Spawned | SpawnFailed | Exited | Serving | TickEnded | MemoryExceeded | Committed
 """The facts that name a run, not a slot."""
 
 STEP = timedelta(milliseconds=500)

@@ -91,12 +91,18 @@ def _stopping(process: Process, tick: Ticking | None, cause: Cause, now: Now) ->
 
 def out_of_time(slot: Slot, now: Now) -> Step:
     """Stop a run or tick that has used up its ``timeout``, or its due time's ``deadline``."""
-    state = slot.state
-    process = process_of(state)
+    process = process_of(slot.state)
     assert process is not None
-    tick = state if isinstance(state, Ticking) else None
-    deadline_at = tick.deadline_at if tick else process.deadline_at
-    cause = Cause.DEADLINE if deadline_at is not None and deadline_at <= now.mono else Cause.TIMEOUT
+    deadline_at = slot.state.deadline_at if isinstance(slot.state, Ticking) else process.deadline_at
+    is_deadline = deadline_at is not None and deadline_at <= now.mono
+    return cut_short(slot, Cause.DEADLINE if is_deadline else Cause.TIMEOUT, now)
+
+
+def cut_short(slot: Slot, cause: Cause, now: Now) -> Step:
+    """Stop a process that breaks a rule of its job."""
+    process = process_of(slot.state)
+    assert process is not None
+    tick = slot.state if isinstance(slot.state, Ticking) else None
     stopping, order = _stopping(process, tick, cause, now)
     return replace(slot, state=stopping), (order,)
 
@@ -125,7 +131,8 @@ class End:
 
     def row(self, run: Attempt, since: Now, *, final: bool = True) -> Closed:
         """Return the row of a run that ended with the process."""
-        said = describe(self.exit) if isinstance(self.exit, NotStarted | Lost) else None
+        tells_more = isinstance(self.exit, NotStarted | Lost) or self.outcome is Outcome.FAILED
+        said = describe(self.exit) if tells_more and not isinstance(self.exit, Code) else None
         return Closed(
             run=run,
             started_at=since.wall,
@@ -167,6 +174,8 @@ def judge(end: Exit, cause: Cause | None, success: SuccessExit) -> Outcome:
     """Return the outcome of an end; one that we asked for is ``stopped`` however it looks."""
     if cause in ASKED:
         return Outcome.STOPPED
+    if cause is Cause.MEMORY:
+        return Outcome.FAILED
     if cause is not None:
         return Outcome.TIMEOUT
     if is_clean(end, success):
@@ -174,7 +183,7 @@ def judge(end: Exit, cause: Cause | None, success: SuccessExit) -> Outcome:
     match end:
         case Lost():
             return Outcome.LOST
-        case Signalled():
+        case Signalled(was_oom_killed=False):
             return Outcome.KILLED
     return Outcome.FAILED
 
@@ -300,7 +309,7 @@ def _ran_for(slot: Slot, process: Process, now: Now) -> timedelta:
 
 
 def _phrase(row: Closed, end: Exit) -> str:
-    if row.outcome is Outcome.TIMEOUT:
+    if row.outcome is Outcome.TIMEOUT or row.reason == Cause.MEMORY:
         return row.reason or row.outcome.value
     return row.error.brief if row.error is not None else describe(end)
 

@@ -22,6 +22,7 @@ class Cause(StrEnum):
     TIMEOUT = "timeout"
     DEADLINE = "deadline"
     REPLACED = "replaced"
+    MEMORY = "over limits.memory"
 
 
 # -- from the engine ---------------------------------------------------------------------------------------------------
@@ -71,6 +72,13 @@ class TickEnded:
     duration: timedelta = ZERO
     cpu: timedelta = ZERO
     error: ErrorRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryExceeded:
+    """The run uses more than ``limits.memory``; told again as long as it does."""
+
+    run_id: RunId
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +185,7 @@ Event = (
     | Exited
     | Serving
     | TickEnded
+    | MemoryExceeded
     | TargetFound
     | TargetMissing
     | Committed

@@ -22,6 +22,7 @@ from supervisor.core.events import (
     Elapsed,
     Event,
     Exited,
+    MemoryExceeded,
     Passed,
     PauseRequested,
     RestartRequested,
@@ -138,6 +139,11 @@ def _next(slot: Slot, event: Event, now: Now, context: Context) -> Step:  # noqa
             ends_by is not None and ends_by <= now.mono
         ):
             return ending.out_of_time(slot, now)
+        case (
+            (Running(process=process) | Idle(process=process) | Ticking(process=process) | Starting(process=process)),
+            MemoryExceeded(run_id=run_id),
+        ) if process.run.run_id == run_id:
+            return ending.cut_short(slot, Cause.MEMORY, now)
         case Stopping(process=process, kill_at=kill_at), Elapsed() if kill_at is not None:
             return replace(slot, state=replace(slot.state, kill_at=None)), (Kill(process.run.run_id),)
         case Backoff(), Elapsed():

@@ -141,12 +141,12 @@ def brief(row: Closed | NotRun) -> str:
             return f"{outcome.value}: {reason}"
         case Closed(error=error) if error is not None:
             return error.brief
+        case Closed(outcome=outcome, reason=reason) if outcome.value == "failed" and reason:
+            return reason
         case Closed(outcome=outcome, exit_code=code) if outcome.is_failure and code is not None:
             return f"exit {code}" if outcome.value == "failed" else outcome.value
         case Closed(outcome=outcome, signal=number) if outcome.value == "killed" and number is not None:
             return signal_name(number)
-        case Closed(outcome=outcome, reason=reason) if outcome.value == "failed" and reason:
-            return reason
     return row.outcome.value
 
 

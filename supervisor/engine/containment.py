@@ -7,6 +7,7 @@ the first stop (``env -i`` and a double fork) is out of reach without a cgroup.
 
 import os
 import signal
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -60,6 +61,13 @@ def sight(pid: int) -> Sight | None:
     fields = tail.split()
     name = head.partition(b"(")[2].decode(errors="replace")
     return Sight(Kin(pid, int(fields[19])), name, int(fields[3]), fields[0] in {b"Z", b"X"})
+
+
+def tree(pid: int) -> Iterator[int]:
+    """Yield a process and all below it, by the kernel's own lists."""
+    yield pid
+    for child in children(pid):
+        yield from tree(child)
 
 
 def descendants(pid: int) -> set[Kin]:

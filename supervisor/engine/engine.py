@@ -15,12 +15,13 @@ from datetime import timedelta
 
 from supervisor.core.actions import Spawn, Stop, Tick
 from supervisor.core.board import EngineFact
-from supervisor.core.events import TargetFound, TargetMissing
+from supervisor.core.events import MemoryExceeded, TargetFound, TargetMissing
 from supervisor.core.exits import NO_USAGE, Code, Exit, Lost, NotStarted, Signalled, Usage
 from supervisor.core.job import Job
 from supervisor.core.runs import RunId
 from supervisor.engine import linux
 from supervisor.engine.aftermath import bury
+from supervisor.engine.appetite import Appetite
 from supervisor.engine.cgroups import Delegation
 from supervisor.engine.generation import Generation, Patience, Settings
 from supervisor.engine.launch import base_environ, launch, tick_identity
@@ -96,6 +97,7 @@ class Engine:
         self._spare = 0.0
         self._closing = asyncio.Event()
         self._replacing: asyncio.Task[None] | None = None
+        self._appetite = Appetite(loop, lambda run_id: self._report(MemoryExceeded(run_id)))
         self._probe_ids = iter(range(-1, -(2**31), -1))
         self._probes = Probes(
             loop=loop,
@@ -110,6 +112,11 @@ class Engine:
     def warnings(self) -> tuple[str, ...]:
         """What status says of the fork server and its preload modules."""
         return tuple(self._warnings.values())
+
+    @property
+    def _counts_memory(self) -> bool:
+        """True where the kernel keeps ``limits.memory``."""
+        return self._settings.cgroup is not None and "memory" in self._settings.cgroup.controllers
 
     def pids(self) -> Mapping[RunId, int]:
         """Return the first process of each run that has one."""
@@ -294,6 +301,9 @@ class Engine:
         _close(run.fds)
         run.fds = ()
         self._loop.add_reader(pidfd, self._saw_end, pidfd)
+        limit = run.message.get("cgroup_limits", {}).get("memory")
+        if limit is not None and not self._counts_memory:
+            self._appetite.watch(run.run_id, pid, limit)
         run.listener.spawned(pid)
         for message in run.early:
             run.listener.told(message)
@@ -319,6 +329,7 @@ class Engine:
 
     def _forget(self, run: Ordered) -> None:
         del self._runs[run.run_id]
+        self._appetite.forget(run.run_id)
         run.channel.close()
         _close(run.fds)
         if run.pidfd is not None:

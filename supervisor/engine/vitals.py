@@ -14,7 +14,7 @@ import psutil
 
 from supervisor.core.runs import RunId
 from supervisor.core.status import Vital
-from supervisor.engine.containment import children
+from supervisor.engine.containment import tree
 
 SLICE = 0.002
 """Seconds after which the loop has its turn again."""
@@ -70,7 +70,7 @@ class Vitals:
         """Read a job's processes one after the other; a pid that was used again counts from nothing."""
         now = time.monotonic()
         kept, watched.processes = watched.processes, {}
-        for each in _whole(pid):
+        for each in tree(pid):
             with suppress(psutil.Error):
                 watched.processes[each] = kept.get(each) or psutil.Process(each)
         used, rss, pss = 0.0, 0, 0
@@ -88,10 +88,3 @@ class Vitals:
         watched.cpu, watched.at = cpu, now
         watched.pss = pss if with_pss else watched.pss
         self.readings[run_id] = Vital(cpu_percent=percent, rss_bytes=rss, pss_bytes=watched.pss)
-
-
-def _whole(pid: int) -> Iterator[int]:
-    """Yield a process and all below it, by the kernel's own lists."""
-    yield pid
-    for child in children(pid):
-        yield from _whole(child)

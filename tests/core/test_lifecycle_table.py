@@ -22,6 +22,7 @@ from supervisor.core.events import (
     Elapsed,
     Event,
     Exited,
+    MemoryExceeded,
     Passed,
     PauseRequested,
     RestartRequested,
@@ -115,6 +116,7 @@ def events(job: Job, kind: Kind) -> Iterator[Event]:
     yield Serving(1)
     yield TickEnded(run_id=1, tick_id=2)
     yield Exited(run_id=1, ended=Code(1))
+    yield MemoryExceeded(1)
     yield Elapsed()
     yield StartRequested()
     yield StopRequested()

@@ -34,8 +34,10 @@ def test_priority_and_input() -> None:
 
 
 def test_limits_are_sizes_times_and_counts() -> None:
-    text = 'limits = {cpu_time = "10m", open_files = 1024, processes = 64, core = "0"}'
-    assert process(text).limits == Limits(cpu_time=timedelta(minutes=10), open_files=1024, processes=64, core=0)
+    text = 'limits = {memory = "512M", cpu_time = "10m", open_files = 1024, processes = 64, core = "0"}'
+    assert process(text).limits == Limits(
+        memory=512 << 20, cpu_time=timedelta(minutes=10), open_files=1024, processes=64, core=0
+    )
     assert process('limits = {core = "unlimited"}').limits == Limits(core=UNLIMITED)
     assert process('limits = {core = "2G"}').limits == Limits(core=2 << 30)
 

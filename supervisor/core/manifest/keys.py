@@ -67,7 +67,7 @@ HISTORY: Keys = {
 }
 
 LIMITS: Keys = {
-    "memory": _later("of the whole job"),
+    "memory": Key(Size(), "of the whole job; over it the job is stopped, and the run failed"),
     "cpu_time": Key(Duration(least=timedelta(seconds=1)), "of each process, in whole seconds; then SIGXCPU"),
     "open_files": Key(Whole(8, 1_000_000_000), "of each process"),
     "processes": Key(Whole(1, 4_000_000), "of the whole job in a cgroup, else of all that its user runs"),
