@@ -22,6 +22,7 @@ COMMANDS = {
     "restart": "Stop, then start.",
     "resume": "Scheduled runs again.",
     "run": "Supervise the jobs in the foreground.",
+    "schema": "The JSON schema of jobs.toml, for editors.",
     "shutdown": "End the supervisor and all jobs.",
     "start": "Start jobs, out of hold, give-up and back-off.",
     "status": "Health of every job.",

@@ -5,9 +5,15 @@ from pathlib import Path
 
 from supervisor.cli.commands import command as jobvisor
 from supervisor.cli.place import Place
+from supervisor.cli.schema import schema_text
+from supervisor.core import folders
 from supervisor.errors import JobvisorError
+from supervisor.statedir import make_private
 
+SCHEMA = "jobs.schema.json"
+"""In the state folder: it is of this version of the program, not of the application."""
 MANIFEST = """\
+#:schema .jobvisor/jobs.schema.json
 # The background jobs of this application. `jobvisor check` tries them, `jobvisor run` runs them.
 
 [supervisor]
@@ -55,7 +61,10 @@ class Counter(Worker):
 
 @jobvisor(name="init")
 def command(place: Place) -> int:
-    """Write a commented jobs.toml and jobs/ with two examples into this folder. Nothing is overwritten."""
+    """Write a commented jobs.toml and jobs/ with two examples into this folder. Nothing is overwritten.
+
+    Its first line names a JSON schema by which editors complete and check it; that is written into .jobvisor.
+    """
     manifest = Path(place.named or "jobs.toml")
     jobs = manifest.parent / "jobs"
     files = {manifest: MANIFEST, jobs / "hello.py": HELLO, jobs / "counter.py": COUNTER}
@@ -68,6 +77,10 @@ def command(place: Place) -> int:
             with path.open("x", encoding="utf-8") as file:
                 file.write(content)
             print(f"wrote {path}")
+        schema = manifest.parent / folders.STATE_DIR / SCHEMA
+        make_private(schema.parent)
+        schema.write_text(schema_text(), encoding="utf-8")
+        print(f"wrote {schema}")
     except OSError as error:
         raise JobvisorError(f"cannot write {error.filename}: {error.strerror}") from error
     print("try them with `jobvisor check`, run them with `jobvisor run`")

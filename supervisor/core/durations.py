@@ -9,7 +9,7 @@ LONGEST = timedelta(days=36_525)
 LARGEST = 2**63 - 1
 """Bytes: what the kernel counts in."""
 
-_UNITS = {
+UNITS = {
     "w": ("w", "week", "weeks"),
     "d": ("d", "day", "days"),
     "h": ("h", "hr", "hour", "hours"),
@@ -17,6 +17,7 @@ _UNITS = {
     "s": ("s", "sec", "second", "seconds"),
     "ms": ("ms",),
 }
+"""The words of each unit, largest unit first."""
 _MICROSECONDS = {
     "w": 604_800_000_000,
     "d": 86_400_000_000,
@@ -25,11 +26,12 @@ _MICROSECONDS = {
     "s": 1_000_000,
     "ms": 1000,
 }
-_ORDER = tuple(_UNITS)
-_BY_WORD = {word: unit for unit, words in _UNITS.items() for word in words}
+_ORDER = tuple(UNITS)
+_BY_WORD = {word: unit for unit, words in UNITS.items() for word in words}
 _PART = re.compile(r"[ \t]*([0-9]+)(\.[0-9]+)?[ \t]*([A-Za-z]*)[ \t]*")
 _SIZE = re.compile(r"[ \t]*([0-9]{1,19})[ \t]*([A-Za-z]*)[ \t]*")
-_SIZES = {"": 1, "B": 1, **{f"{letter}{end}": 1024**n for n, letter in enumerate("KMGT", 1) for end in ("", "iB")}}
+SIZES = {"": 1, "B": 1, **{f"{letter}{end}": 1024**n for n, letter in enumerate("KMGT", 1) for end in ("", "iB")}}
+"""Bytes of each unit; the empty one is bytes too."""
 _REAL_TIME = re.compile(r"SIGRT(MIN\+|MAX-)([0-9]{1,2})")
 _MOST_CHARACTERS = 100
 _EXAMPLES = 'expected e.g. "90s", "5m", "1h30m"'
@@ -129,8 +131,8 @@ def spell_duration(duration: timedelta) -> str:
 def spell_size(count: int) -> str:
     """Return bytes as jobs.toml would say them, exact: ``10M``, ``1025B``, ``0``."""
     for letter in "TGMK":
-        if count and count % _SIZES[letter] == 0:
-            return f"{count // _SIZES[letter]}{letter}"
+        if count and count % SIZES[letter] == 0:
+            return f"{count // SIZES[letter]}{letter}"
     return f"{count}B" if count else "0"
 
 
@@ -144,11 +146,11 @@ def parse_size(text: str) -> int:
     if found is None:
         raise ValueError('expected a whole number with K, M, G or T (1024-based), e.g. "512M", "2GiB"')
     number, unit = found.groups()
-    if unit not in _SIZES:
-        known = next((known for known in (unit.upper(), f"{unit.upper()[:-1]}iB") if known in _SIZES), None)
+    if unit not in SIZES:
+        known = next((known for known in (unit.upper(), f"{unit.upper()[:-1]}iB") if known in SIZES), None)
         hint = f'; did you mean "{number}{known}"?' if known else ""
         raise ValueError(f'unknown unit "{unit}"; expected K, M, G or T (1024-based), e.g. "512M", "2GiB"{hint}')
-    count: int = int(number) * _SIZES[unit]
+    count: int = int(number) * SIZES[unit]
     if count > LARGEST:
         raise ValueError("more bytes than fit into 64 bits")
     return count

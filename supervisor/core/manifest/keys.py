@@ -187,7 +187,7 @@ SUPERVISOR: Keys = {
     "history": Key(Inside(), "how long the runs of a job are kept, whichever is less", "{}", inside=HISTORY),
 }
 NAMED: Keys = {
-    "jobs": Key(Inside(), "[jobs.NAME], a table for each job"),
+    "jobs": Key(Inside(), "[jobs.NAME], a table for each job", each=JOB),
     "groups": _later("jobs that are supervised together"),
     "notify": _later("who is told, and how"),
 }

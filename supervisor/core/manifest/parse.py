@@ -1,6 +1,5 @@
 """From mappings to a Manifest, or every problem at once."""
 
-import re
 from collections.abc import Sequence
 
 from supervisor.core.job import Job
@@ -8,11 +7,9 @@ from supervisor.core.manifest.jobs import Jobs
 from supervisor.core.manifest.keys import JOB, NAMED, ONE_JOB, SUPERVISOR, TOP
 from supervisor.core.manifest.problems import Problem, Problems, Source
 from supervisor.core.manifest.settings import Manifest, Surroundings, make_settings
-from supervisor.core.manifest.tables import read_table
+from supervisor.core.manifest.tables import NAME, read_table
 from supervisor.core.manifest.wording import found, near
 from supervisor.core.schedule import ScheduleError
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 def parse(sources: Sequence[Source], around: Surroundings) -> Manifest | tuple[Problem, ...]:
@@ -82,7 +79,7 @@ def _jobs(sources: Sequence[Source], maker: Jobs, problems: Problems) -> list[Jo
             continue
         for name, raw in tables.items():
             path = ("jobs", name)
-            if not _NAME.fullmatch(name):
+            if not NAME.fullmatch(name):
                 what = "not a name: expected ASCII letters, digits, _ and -, first a letter or digit, at most 64"
                 problems.add(source, path, what)
             if name in places:

@@ -16,7 +16,7 @@ from supervisor.core.instants import ZERO
 from supervisor.core.manifest.wording import Path, found, near, quoted
 
 MICROSECOND = timedelta(microseconds=1)
-_NOBODY = 2**32 - 1
+NOBODY = 2**32 - 1
 """(uid_t)-1 stands for no change in chown(2) and setresuid(2)."""
 _SIGNALS = tuple(signal_name(number) for number in range(1, 32))
 
@@ -77,7 +77,7 @@ class Account:
     def read(self, value: Any) -> str | int:
         """Return it as it is."""
         is_number = isinstance(value, int) and not isinstance(value, bool)
-        if is_number and 0 <= value < _NOBODY:
+        if is_number and 0 <= value < NOBODY:
             return int(value)
         if isinstance(value, str) and value and not any(each in "\0:\n/" for each in value):
             return value

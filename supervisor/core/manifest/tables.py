@@ -1,5 +1,6 @@
 """Reading one TOML table by its table of keys."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,6 +9,9 @@ from typing import Any
 from supervisor.core.manifest.problems import Problems, Source
 from supervisor.core.manifest.readers import Reader, ReadError
 from supervisor.core.manifest.wording import Path, found, near
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+"""What people may call a job, or any other table of a name of its own."""
 
 
 class Only(StrEnum):
@@ -32,6 +36,8 @@ class Key:
     only: Only = Only.ANY
     inside: Mapping[str, "Key"] | None = None
     """The keys of its table, where it is or may be one."""
+    each: Mapping[str, "Key"] | None = None
+    """The keys of each table in it, where it holds tables by the names that people give them."""
     is_supported: bool = True
     """False for a key of the contract that is not built yet: it is refused, as ignoring it would be a lie."""
 
