@@ -6,6 +6,7 @@ it.
 
 import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -61,6 +62,42 @@ class Lock:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Release the lock."""
+        os.close(self._fd)
+
+
+class Vacancy:
+    """Holds the right to start jobs on a state folder, as a context; the fork server holds it on.
+
+    A fork server outlives a supervisor that was killed, until it has ended its jobs. It holds the same open file, and
+    flock(2) belongs to that: so the next supervisor can wait until no job of the one before it is left.
+    """
+
+    def __init__(self, state_dir: Path, say: Callable[[str], object]) -> None:
+        self._path = state_dir / "jobs.lock"
+        self._say = say
+
+    def __enter__(self) -> int:
+        """Return the descriptor to hand on, once the jobs of a killed supervisor have ended.
+
+        Raises:
+            JobvisorError: the file cannot be opened.
+        """
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            self._fd = os.open(self._path, flags, 0o600)
+        except OSError as error:
+            raise JobvisorError(f"cannot open {self._path}: {error.strerror}") from error
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._say("the supervisor before this one was killed; waiting until its jobs have been stopped")
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
+        return self._fd
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Give it up; a fork server that still ends jobs holds it on."""
         os.close(self._fd)
 
 

@@ -31,8 +31,7 @@ from supervisor.core.slot import Slot
 from supervisor.core.states import earliest
 from supervisor.core.status import Vital, iso
 from supervisor.engine import cgroups
-from supervisor.engine.cgroups import Delegation
-from supervisor.engine.engine import Engine, Output
+from supervisor.engine.engine import Engine, Output, Place
 from supervisor.engine.vitals import Vitals
 from supervisor.history.thread import History
 from supervisor.load import load
@@ -40,7 +39,7 @@ from supervisor.logs.client import LogProcess
 from supervisor.narrator import narrate
 from supervisor.observers import Observers
 from supervisor.ownlog import Stderr, open_log
-from supervisor.statedir import Lock, boot_id, make_private
+from supervisor.statedir import Lock, Vacancy, boot_id, make_private
 from supervisor.systemd.service import service
 from supervisor.waiters import Waiters
 
@@ -60,12 +59,16 @@ def run(manifest_path: Path, *, output: bool) -> int:
     with Lock(Path(settings.state_dir)):
         stderr = open_log(settings.log_level, settings.log_file, max_size=settings.log_max_size, keep=settings.log_keep)
         faulthandler.enable()  # SIGABRT is what systemd sends to a hung one: its stacks shall be in the journal
-        with cgroups.claimed(settings.state_dir) as cgroup:
-            return asyncio.run(_serve(manifest, stderr, cgroup, output=output or sys.stdout.isatty()))
+        with (
+            Vacancy(Path(settings.state_dir), logger.warning) as vacancy,
+            cgroups.claimed(settings.state_dir) as cgroup,
+        ):
+            place = Place(vacancy=vacancy, cgroup=cgroup)
+            return asyncio.run(_serve(manifest, stderr, place, output=output or sys.stdout.isatty()))
 
 
-async def _serve(manifest: Manifest, stderr: Stderr, cgroup: Delegation | None, *, output: bool) -> int:
-    supervisor = Supervisor(manifest, stderr, cgroup, console=output)
+async def _serve(manifest: Manifest, stderr: Stderr, place: Place, *, output: bool) -> int:
+    supervisor = Supervisor(manifest, stderr, place, console=output)
     try:
         await supervisor.start()
         return await supervisor.serve()
@@ -76,7 +79,7 @@ async def _serve(manifest: Manifest, stderr: Stderr, cgroup: Delegation | None, 
 class Supervisor:
     """One manifest under supervision."""
 
-    def __init__(self, manifest: Manifest, stderr: Stderr, cgroup: Delegation | None, *, console: bool) -> None:
+    def __init__(self, manifest: Manifest, stderr: Stderr, place: Place, *, console: bool) -> None:
         settings = manifest.settings
         self.manifest = manifest
         self.waiters = Waiters()
@@ -109,7 +112,7 @@ class Supervisor:
             path=(str(manifest.folder), *settings.pythonpath),
             preload=settings.preload,
             warn=logger.warning,
-            cgroup=cgroup,
+            place=place,
         )
         self._service = service(self._loop, os.environ, warn=logger.warning)
         self._observers = Observers(

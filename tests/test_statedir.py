@@ -8,7 +8,7 @@ import pytest
 from conftest import eventually
 
 from supervisor.errors import AlreadyRunningError, JobvisorError
-from supervisor.statedir import Lock, boot_id, make_private
+from supervisor.statedir import Lock, Vacancy, boot_id, make_private
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o077, 0o777 & ~0o700])
@@ -78,3 +78,21 @@ def test_the_lock_is_not_followed_through_a_symlink(tmp_path: Path) -> None:
 
 def test_the_boot_has_a_name() -> None:
     assert len(boot_id()) == 36
+
+
+def test_jobs_wait_for_whoever_still_holds_the_vacancy_of_the_one_before(tmp_path: Path) -> None:
+    said: list[str] = []
+    with Vacancy(tmp_path, said.append) as held:
+        keeper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=(held,))
+    assert said == []
+
+    def let_go(text: str) -> None:
+        said.append(text)
+        assert keeper.stdin is not None
+        keeper.stdin.close()
+
+    with keeper, Vacancy(tmp_path, let_go):
+        assert keeper.wait() is not None
+    assert len(said) == 1
+    with Vacancy(tmp_path, said.append):
+        assert len(said) == 1

@@ -45,6 +45,18 @@ class Output:
     stderr: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What a state folder's jobs have to themselves on this machine."""
+
+    vacancy: int | None = None
+    """A descriptor that the fork server holds open until the last job has ended; the caller closes it."""
+    cgroup: Delegation | None = None
+
+
+NOWHERE = Place()
+
+
 @dataclass(slots=True, kw_only=True)
 class Ordered:
     """A run from its order to the report of its end."""
@@ -76,7 +88,7 @@ class Engine:
         preload: Sequence[str],
         warn: Callable[[str], None],
         patience: Patience | None = None,
-        cgroup: Delegation | None = None,
+        place: Place = NOWHERE,
     ) -> None:
         """Make an engine; ``path`` is the jobs' sys.path, the manifest's folder first."""
         self._loop = loop
@@ -91,7 +103,8 @@ class Engine:
             path=tuple(path),
             preload=tuple(preload),
             nofile=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
-            cgroup=cgroup,
+            vacancy=place.vacancy,
+            cgroup=place.cgroup,
         )
         self._server: Generation | None = None
         self._spare = 0.0

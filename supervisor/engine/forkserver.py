@@ -269,21 +269,27 @@ def _surroundings(settings: Mapping[str, object]) -> dict[str, str]:
 
 
 def main() -> None:
-    """Run as ``python -m supervisor.engine.forkserver FD`` with the settings as the first message on that socket."""
+    """Run as ``python -m supervisor.engine.forkserver FD…`` with the settings as the first message on that socket.
+
+    It is the first descriptor; others are only held open until the end. An import that hangs must not outlive the
+    supervisor, so until it serves, this process dies with it.
+    """
     _ignore_signals()
-    linux.die_with_parent(signal.SIGCONT)
+    linux.die_with_parent(signal.SIGKILL)
     linux.adopt_orphans()
     linux.name_process(NAME)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     warnings.filterwarnings("ignore", category=DeprecationWarning, message=".*fork.*")
-    sock = socket.socket(fileno=int(sys.argv[1]))
-    os.set_inheritable(sock.fileno(), False)
-    wire = Wire(sock)
+    for held in sys.argv[1:]:
+        os.set_inheritable(int(held), False)
+    wire = Wire(socket.socket(fileno=int(sys.argv[1])))
     select.select([wire], [], [])
     try:
         (settings, _), *orders = wire.receive()
     except EOFError:
         return  # the supervisor has given up its start
+    if _is_hung_up(wire):
+        return
     slot = linux.EnvironSlot("JOBVISOR_RUN_ID")
     environ = _surroundings(settings)
 
@@ -296,6 +302,7 @@ def main() -> None:
     interpreter.forget_exit_handlers()
     _ignore_signals()  # a preloaded module may have handled one
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - {signal.SIGCHLD})
+    linux.die_with_parent(signal.SIGCONT)
     say({"fact": "serving"})
     server = ForkServer(
         wire,
@@ -310,6 +317,13 @@ def main() -> None:
     )
     server.obey(orders)
     server.serve()
+
+
+def _is_hung_up(wire: Wire) -> bool:
+    """Tell whether the supervisor is gone already, and so cannot end this process by its death."""
+    poll = select.poll()
+    poll.register(wire, 0)
+    return bool(poll.poll(0))
 
 
 def _ignore_signals() -> None:

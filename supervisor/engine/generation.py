@@ -38,6 +38,8 @@ class Settings:
     preload: Sequence[str]
     nofile: int
     """The soft limit of open files that the jobs get back."""
+    vacancy: int | None = None
+    """A descriptor to hold open until the last job has ended."""
     cgroup: Delegation | None = None
     """Where each run gets a cgroup of its own."""
 
@@ -75,7 +77,7 @@ class Generation:
         ours, theirs = pair()
         with theirs:
             try:
-                self._process = _exec(theirs.fileno(), settings.environ)
+                self._process = _exec(theirs.fileno(), settings)
             except OSError:
                 ours.close()
                 raise
@@ -179,13 +181,14 @@ class Generation:
         self._process.wait()
 
 
-def _exec(fd: int, environ: Mapping[str, str]) -> "subprocess.Popen[bytes]":
-    own = {name: value for name, value in environ.items() if name != KEPT_BACK}
+def _exec(fd: int, settings: Settings) -> "subprocess.Popen[bytes]":
+    own = {name: value for name, value in settings.environ.items() if name != KEPT_BACK}
+    kept = (settings.vacancy,) if settings.vacancy is not None else ()
     return subprocess.Popen(  # noqa: S603  # our own interpreter and module
-        modules.command("supervisor.engine.forkserver", str(fd)),
+        modules.command("supervisor.engine.forkserver", *map(str, (fd, *kept))),
         env={**own, "JOBVISOR_RUN_ID": PLACEHOLDER},
         cwd=modules.cwd(),
-        pass_fds=(fd,),
+        pass_fds=(fd, *kept),
         stdin=subprocess.DEVNULL,
         start_new_session=True,
     )

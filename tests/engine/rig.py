@@ -19,7 +19,7 @@ from supervisor.core.exits import Exit
 from supervisor.core.job import Command, Job, Process, Run, Supervision
 from supervisor.core.runs import Attempt, SlotId, Trigger
 from supervisor.engine.cgroups import Delegation
-from supervisor.engine.engine import Engine, Output
+from supervisor.engine.engine import Engine, Output, Place
 from supervisor.engine.generation import Patience
 
 T = TypeVar("T")
@@ -203,6 +203,7 @@ def real(
     environ: dict[str, str] | None = None,
     patience: Patience | None = None,
     cgroup: Delegation | None = None,
+    vacancy: int | None = None,
 ) -> Iterator[Rig]:
     """A real engine whose jobs are written in ``acts.py`` of the folder."""
     (folder / "acts.py").write_text(code)
@@ -217,7 +218,7 @@ def real(
             preload=preload,
             warn=rig.warned.append,
             patience=patience,
-            cgroup=cgroup,
+            place=Place(cgroup=cgroup, vacancy=vacancy),
         )
 
     rig.begin(make)
