@@ -1,16 +1,22 @@
 """The commands as click sees them: one module each, imported when it is called."""
 
 import importlib
+import os
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from supervisor.cli.jobnames import JobName
 from supervisor.cli.place import Place
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "check": "Validate the manifest and try every target.",
+    "completion": "The script by which a shell completes this program's words.",
     "errors": "Failures, grouped by exception and place.",
     "forecast": "What the schedules will do, simulated.",
     "history": "Runs, newest first.",
@@ -32,6 +38,8 @@ COMMANDS = {
 }
 
 Command = Callable[..., Any]
+COMPLETE = "_JOBVISOR_COMPLETE"
+"""The variable by which a shell's script asks for words; ``bash_complete`` is one of its values."""
 
 
 class Commands(click.Group):
@@ -47,6 +55,14 @@ class Commands(click.Group):
             return None
         command: click.Command = importlib.import_module(f"supervisor.cli.{cmd_name}").command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem[str]]":
+        """Return the commands that begin so, without importing them; and the options."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415  # only when TAB was pressed
+
+        names = [name for name in COMMANDS if name.startswith(incomplete)]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*(CompletionItem(name, help=COMMANDS[name]) for name in names), *options]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -67,9 +83,10 @@ class Commands(click.Group):
 
 
 def _place_options(command: Command, *flags: str) -> Command:
-    command = click.option("--socket", metavar="PATH", help="The supervisor's control socket.")(command)
-    flags = flags or ("-f", "--file")
-    return click.option(*flags, "manifest", metavar="FILE", help="The manifest; else the nearest jobs.toml.")(command)
+    socket = click.option("--socket", type=click.Path(), metavar="PATH", help="The supervisor's control socket.")
+    names = flags or ("-f", "--file")
+    what = "The manifest; else the nearest jobs.toml."
+    return click.option(*names, "manifest", type=click.Path(), metavar="FILE", help=what)(socket(command))
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -96,6 +113,9 @@ def command(*, manifest_flags: tuple[str, ...] = (), **settings: Any) -> Callabl
         wrapped.__doc__ = function.__doc__
         wrapped.__click_params__ = getattr(function, "__click_params__", []) + wrapped.__click_params__  # type: ignore[attr-defined]
         made: click.Command = click.command(**settings)(wrapped)
+        for param in made.params:
+            if isinstance(param, click.Argument) and param.name in {"name", "names"}:
+                param.type = JobName()
         return made
 
     return decorate
@@ -110,6 +130,11 @@ as_json = click.option("--json", "as_json", is_flag=True, help="JSON on stdout."
 
 def run_with_click(arguments: list[str]) -> int:
     """Run a command line and return its exit code; errors that are not about its form are the caller's."""
+    instruction = os.environ.get(COMPLETE)
+    if instruction:
+        from click.shell_completion import shell_complete  # noqa: PLC0415  # only when TAB was pressed
+
+        return shell_complete(program, {}, "jobvisor", COMPLETE, instruction)
     try:
         with program.make_context("jobvisor", arguments) as ctx:
             result = program.invoke(ctx)
