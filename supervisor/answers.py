@@ -35,7 +35,7 @@ from supervisor.core.states import (
 )
 from supervisor.core.status import Vital, health, report, state_word
 from supervisor.core.waits import CameUp, RunEnded, Verdict, Wait, WentDown, running_id
-from supervisor.errors import ControlError, ManifestError
+from supervisor.errors import ControlError, JobvisorError, ManifestError
 from supervisor.waiters import Waiters
 
 
@@ -68,8 +68,8 @@ class Shell(Protocol):
     async def plan(self) -> Plan:
         """Return what ``reload`` would do."""
 
-    async def reload(self, *, at_once: bool = False) -> tuple[Plan, tuple[Slot, ...]]:
-        """Apply the edited manifest; return what that did, and the slots that it began."""
+    async def reload(self, *, at_once: bool = False, code: bool = False) -> Plan:
+        """Apply the edited manifest, and fresh code; return what that did."""
 
 
 class Answers:
@@ -226,14 +226,16 @@ class Answers:
 
     async def _reload(self, params: dict[str, Any]) -> dict[str, Any]:
         try:
-            plan, begun = await self._shell.reload(at_once=bool(params.get("now", False)))
-        except ManifestError as error:
-            return {"ok": False, "changes": [], "settings": [], "problems": list(error.problems), "jobs": []}
-        jobs = await asyncio.gather(*(self._outcome(slot, CameUp(slot.tally.restarts)) for slot in begun))
+            plan = await self._shell.reload(at_once=params.get("now", False), code=params.get("code", False))
+        except JobvisorError as error:
+            problems = str(error).splitlines()
+            return {"ok": False, "changes": [], "settings": [], "code": [], "problems": problems, "jobs": []}
+        jobs = await asyncio.gather(*(self._outcome(slot, CameUp(slot.tally.restarts)) for slot in plan.begun))
         return {
             "ok": all(job["ok"] for job in jobs),
             "changes": plan.changes(),
             "settings": plan.settings_fields(),
+            "code": plan.code_changes(),
             "problems": [],
             "jobs": jobs,
         }

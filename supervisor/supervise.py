@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +22,19 @@ from supervisor.control.server import ControlServer
 from supervisor.core.actions import Action, Keep, Kill, Spawn, Stop, Tick
 from supervisor.core.board import Board, Change, Effects, EngineFact, Rules
 from supervisor.core.differences import Effect, settings_differences
-from supervisor.core.events import Committed, SpawnFailed, TargetFound, TargetMissing
+from supervisor.core.events import Cause, Committed, RestartRequested, SpawnFailed, TargetFound, TargetMissing
 from supervisor.core.exits import NotStarted
 from supervisor.core.job import Job
 from supervisor.core.manifest import Manifest
-from supervisor.core.plan import Plan, turned
+from supervisor.core.plan import Plan, fresh_code, turned
 from supervisor.core.runs import Closed, Printed, Record, RunId
-from supervisor.core.slot import Slot
 from supervisor.core.states import earliest
 from supervisor.core.status import Vital, iso
 from supervisor.engine import cgroups
 from supervisor.engine.engine import Engine, Output, Place
+from supervisor.engine.renewal import Renewal
 from supervisor.engine.vitals import Vitals
+from supervisor.errors import JobvisorError
 from supervisor.history.thread import History
 from supervisor.load import load
 from supervisor.logs.client import LogProcess
@@ -109,7 +111,7 @@ class Supervisor:
             loop=self._loop,
             report=self.take,
             environ=os.environ,
-            path=(str(manifest.folder), *settings.pythonpath),
+            path=_python_path(manifest),
             preload=settings.preload,
             warn=logger.warning,
             place=place,
@@ -315,25 +317,30 @@ class Supervisor:
         """
         return self._planned(await self._loaded())
 
-    async def reload(self, *, at_once: bool = False) -> tuple[Plan, tuple[Slot, ...]]:
-        """Apply the edited manifest and return what that did, and the slots that it began.
+    async def reload(self, *, at_once: bool = False, code: bool = False) -> Plan:
+        """Apply the edited manifest, with ``code`` also the jobs' edited code, and return what that did.
 
-        A bad manifest changes nothing. A scheduled run is ended only ``at_once``.
+        A bad manifest, and code in which a target that was there is missing, change nothing. A scheduled run is ended
+        only ``at_once``.
 
         Raises:
             ManifestError: every problem of the edited manifest.
+            JobvisorError: the new code cannot be had.
         """
         async with self._reloading:
             try:
                 with self._service.reloading():
-                    return self._apply(await self._loaded(), at_once=at_once)
+                    manifest = await self._loaded()
+                    plan = self._planned(manifest)
+                    if code:
+                        await self._renew(manifest)
+                    return self._apply(manifest, plan, at_once=at_once, code=code)
             finally:
                 self._arm()  # the service manager is told of a bad one too
 
-    def _apply(self, manifest: Manifest, *, at_once: bool) -> tuple[Plan, tuple[Slot, ...]]:
-        plan = self._planned(manifest)
+    def _apply(self, manifest: Manifest, plan: Plan, *, at_once: bool, code: bool) -> Plan:
         for edit in plan.settings:
-            if edit.effect is not Effect.LIVE:
+            if edit.effect is Effect.NEXT_START or (edit.effect is Effect.CODE and not code):
                 logger.warning("[supervisor] {} was edited; it takes effect at: {}", edit.key, edit.effect.value)
         known = {job.name: job.target for job in self.manifest.jobs if job.enabled}
         self.manifest = manifest
@@ -342,9 +349,32 @@ class Supervisor:
         self._sample_vitals()
         before = dict(self.board.slots)
         self.perform(self.board.apply(manifest.jobs, clock.now(), at_once=at_once))
-        begun = turned(before, self.board.slots)
-        self._probe(tuple(job for job in manifest.jobs if known.get(job.name) != job.target))
-        return plan, begun
+        fresh = fresh_code(self.board.slots.values(), at_once=at_once) if code else ()
+        restarted = [change.slot.id for change in fresh if change.is_restarted]
+        self.perform(self.board.tell(restarted, RestartRequested(Cause.RELOAD), clock.now()))
+        self._probe(tuple(job for job in manifest.jobs if code or known.get(job.name) != job.target))
+        return replace(plan, begun=turned(before, self.board.slots), code=fresh)
+
+    async def _renew(self, manifest: Manifest) -> None:
+        """Adopt a fork server with fresh code in which every target is there that was there before.
+
+        Raises:
+            JobvisorError: there is none; all goes on as before.
+        """
+        renewal = await self._engine.renew(path=_python_path(manifest), preload=manifest.settings.preload)
+        try:
+            await self._try_targets(renewal, manifest)
+            self._engine.adopt(renewal)
+        except (JobvisorError, asyncio.CancelledError):
+            self._engine.discard(renewal)
+            raise
+
+    async def _try_targets(self, renewal: Renewal, manifest: Manifest) -> None:
+        sound = {slot.job.name: slot.job.target for slot in self.board.slots.values() if slot.problem is None}
+        found = await renewal.tried([job for job in manifest.jobs if job.enabled and sound.get(job.name) == job.target])
+        lost = [fact.problem for fact in found.values() if isinstance(fact, TargetMissing)]
+        if lost:
+            raise JobvisorError("\n".join(lost))
 
     async def _loaded(self) -> Manifest:
         return await asyncio.to_thread(load, Path(self.manifest.path), os.environ)
@@ -370,6 +400,10 @@ class Supervisor:
         if every is not None:
             self._sampling = self._loop.call_later(every.total_seconds(), self._sample_vitals)
             self._vitals.sample(self._loop)
+
+
+def _python_path(manifest: Manifest) -> tuple[str, ...]:
+    return (str(manifest.folder), *manifest.settings.pythonpath)
 
 
 def _rules(manifest: Manifest) -> Rules:

@@ -17,16 +17,19 @@ from supervisor.cli.table import aligned, one_line
 @jobvisor(name="reload")
 @click.option("--plan", is_flag=True, help="Show what would change, key by key, and when; change nothing.")
 @click.option("--now", is_flag=True, help="End scheduled runs that still go on with old settings.")
+@click.option("--code", is_flag=True, help="Load the jobs' code afresh, `preload` and `pythonpath` too.")
 @as_json
-def command(place: Place, plan: bool, now: bool, as_json: bool) -> int:
+def command(place: Place, plan: bool, now: bool, code: bool, as_json: bool) -> int:
     """Apply the edited manifest: new jobs start, removed ones stop, only changed ones restart.
 
     A changed long-lived job or Worker restarts, stopped by its old settings; a changed scheduled run ends on its old
-    settings. A bad manifest changes nothing. Exits 1 when the manifest is bad or a job did not come up.
+    settings. With --code all Python jobs that live on restart too, and scheduled runs that are under way end on the
+    old code. A bad manifest, or code in which a target is lost, changes nothing. Exits 1 then, or when a job did not
+    come up.
     """
-    if plan and now:
-        raise click.UsageError("--plan changes nothing, now or later")
-    answer = place.ask("plan") if plan else place.order("reload", {"now": now})
+    if plan and (now or code):
+        raise click.UsageError("--plan changes nothing; it takes neither --now nor --code")
+    answer = place.ask("plan") if plan else place.order("reload", {"now": now, "code": code})
     if as_json:
         print(json.dumps(answer, indent=2))
         return 0 if answer["ok"] else 1
@@ -36,7 +39,7 @@ def command(place: Place, plan: bool, now: bool, as_json: bool) -> int:
         print("nothing was changed", file=sys.stderr)
         return 1
     changes = [change for change in answer["changes"] if change["change"] != "unchanged"]
-    if not changes and not answer["settings"]:
+    if not changes and not answer["settings"] and not code:
         print("nothing has changed")
     if plan:
         _show_plan(changes, answer["settings"])
@@ -44,7 +47,9 @@ def command(place: Place, plan: bool, now: bool, as_json: bool) -> int:
     for change in changes:
         print(f"{change['name']}: {change['change']}")
     for field in answer["settings"]:
-        print(f"[supervisor] {field['key']}: {_when(field['effect'])}")
+        print(f"[supervisor] {field['key']}: {_setting_when(field['effect'], code=code)}")
+    for change in answer["code"]:
+        print(f"{change['name']}: {change['change']}")
     return orders.say([job for job in answer["jobs"] if not job["ok"]])
 
 
@@ -75,6 +80,10 @@ def _text(value: Any) -> str:
 
 
 _WIDEST = 60
+
+
+def _setting_when(effect: str, *, code: bool) -> str:
+    return "live" if code and effect == "reload --code" else effect
 
 
 def _when(effect: str) -> str:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from supervisor.core.board import Edit
-from supervisor.core.differences import Difference, Effect
+from supervisor.core.differences import Difference, Effect, keeps_process
+from supervisor.core.job import Command
 from supervisor.core.runs import SlotId
 from supervisor.core.slot import Slot
-from supervisor.core.states import Wanted
+from supervisor.core.states import Process, Stopping, Wanted, process_of
 
 _CHANGES = {
     Effect.NONE: "unchanged",
@@ -21,15 +22,31 @@ _CHANGES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CodeChange:
+    """What fresh code means to one slot that has a process."""
+
+    slot: Slot
+    words: str
+    is_restarted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What becomes of each job, and of ``[supervisor]``."""
 
     jobs: tuple[Edit, ...]
     settings: tuple[Difference, ...]
+    begun: tuple[Slot, ...] = ()
+    """The slots that it has begun, or stopped to begin them again."""
+    code: tuple[CodeChange, ...] = ()
 
     def changes(self) -> list[dict[str, Any]]:
         """Return each job with what becomes of it in a word, and its keys that differ."""
         return [{"name": edit.name, "change": _change(edit), "fields": _fields(edit.differences)} for edit in self.jobs]
+
+    def code_changes(self) -> list[dict[str, Any]]:
+        """Return each instance that has a process, with what fresh code means to it."""
+        return [{"name": each.slot.label, "change": each.words, "restarted": each.is_restarted} for each in self.code]
 
     def settings_fields(self) -> list[dict[str, Any]]:
         """Return the keys of ``[supervisor]`` that differ."""
@@ -46,6 +63,29 @@ def turned(before: Mapping[SlotId, Slot], after: Mapping[SlotId, Slot]) -> tuple
         and slot.wanted is Wanted.UP
         and (slot_id not in before or before[slot_id].state is not slot.state)
     )
+
+
+def fresh_code(slots: Iterable[Slot], *, at_once: bool = False) -> tuple[CodeChange, ...]:
+    """Return what fresh code means to each slot that has a process and is wanted.
+
+    Python that lives on restarts; a scheduled run ends on the old code, unless it shall count ``at_once``.
+    """
+    return tuple(
+        _code_change(slot, process, at_once=at_once)
+        for slot in slots
+        if (process := process_of(slot.state)) is not None
+        and slot.wanted is Wanted.UP
+        and not isinstance(slot.state, Stopping)
+    )
+
+
+def _code_change(slot: Slot, process: Process, *, at_once: bool) -> CodeChange:
+    if isinstance(process.job.target, Command):
+        words = f"not restarted: a command loads its own code; use `jobvisor restart {slot.label}`"
+        return CodeChange(slot=slot, words=words)
+    if keeps_process(process.job, slot.kind) or at_once:
+        return CodeChange(slot=slot, words="restarted with the new code", is_restarted=True)
+    return CodeChange(slot=slot, words=f"run {process.run.run_id} ends with the old code")
 
 
 def _change(edit: Edit) -> str:

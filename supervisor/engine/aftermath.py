@@ -11,7 +11,6 @@ from contextlib import suppress
 
 from supervisor.core.runs import RunId
 from supervisor.engine import cgroups, containment
-from supervisor.engine.cgroups import Delegation
 from supervisor.engine.forkserver import NAME
 from supervisor.engine.pidfd import ended
 
@@ -20,15 +19,17 @@ async def bury(
     loop: asyncio.AbstractEventLoop,
     leaders: Mapping[int, int],
     run_ids: Collection[RunId],
-    cgroup: Delegation | None = None,
+    *,
+    own_cgroups: Collection[str] = (),
+    spared: Collection[int] = (),
 ) -> None:
     """Return when nothing of these runs is left; ``leaders`` are the first processes, each with its pidfd.
 
-    A leader is killed although its death signal ends it: a set-user-ID program has none. ``cgroup`` is where all the
-    runs had theirs.
+    ``own_cgroups`` are those of the runs, ``spared`` the pids of fork servers that live on. A leader is killed although
+    its death signal ends it: a set-user-ID program has none.
     """
-    if cgroup is not None:
-        cgroups.kill(cgroup.path)
+    for cgroup in own_cgroups:
+        cgroups.kill(cgroup)
     for pidfd in leaders.values():
         with suppress(*containment.OUT_OF_REACH):
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
@@ -40,11 +41,11 @@ async def bury(
 
     def belongs(pid: int, seen: containment.Sight) -> bool:
         is_known = seen.session in leaders or seen.name == NAME or _run(pid) in run_ids
-        return is_known or (cgroup is not None and cgroups.holds(cgroup.path, pid))
+        return pid not in spared and (is_known or any(cgroups.holds(cgroup, pid) for cgroup in own_cgroups))
 
     await _sweep(loop, belongs)
-    if cgroup is not None:
-        cgroups.clear(cgroup.path)
+    for cgroup in own_cgroups:
+        cgroups.leave(cgroup)
 
 
 def _run(pid: int) -> RunId | None:

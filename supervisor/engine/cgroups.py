@@ -142,13 +142,17 @@ def _make_room(ours: str) -> None:
 # -- the fork server ---------------------------------------------------------------------------------------------------
 
 
-def make(delegation: Delegation, name: str, limits: Mapping[str, int]) -> str:
+def path_of(delegation: Delegation, job: str, run_id: int) -> str:
+    """Return where the cgroup of a run is made."""
+    return f"{delegation.path}/{job}.{run_id}"
+
+
+def make(delegation: Delegation, path: str, limits: Mapping[str, int]) -> str:
     """Make the cgroup of a run; ``limits`` are those that the kernel can keep, by their controllers.
 
     Raises:
         OSError: it cannot be made, or a limit cannot be set.
     """
-    path = f"{delegation.path}/{name}"
     os.mkdir(path)
     try:
         for controller, value in limits.items():
@@ -205,10 +209,10 @@ def is_told_empty(events: int) -> bool:
 
 
 def holds(path: str, pid: int) -> bool:
-    """Tell whether a process, a zombie too, is of a cgroup below this one."""
+    """Tell whether a process, a zombie too, is of this cgroup or of one below it."""
     inside = _read(f"/proc/{pid}/cgroup")
     name = os.path.basename(path)
-    return any(line.startswith("0::") and f"/{name}/" in line for line in inside.splitlines())
+    return any(line.startswith("0::") and f"/{name}/" in f"{line}/" for line in inside.splitlines())
 
 
 class Toll(NamedTuple):

@@ -8,7 +8,7 @@ by a callback of its own: what fails there stays there.
 import asyncio
 import os
 import resource
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -19,7 +19,7 @@ from supervisor.core.events import MemoryExceeded, TargetFound, TargetMissing
 from supervisor.core.exits import NO_USAGE, Code, Exit, Lost, NotStarted, Signalled, Usage
 from supervisor.core.job import Job
 from supervisor.core.runs import RunId
-from supervisor.engine import linux
+from supervisor.engine import cgroups, linux
 from supervisor.engine.aftermath import bury
 from supervisor.engine.appetite import Appetite
 from supervisor.engine.cgroups import Delegation
@@ -27,7 +27,9 @@ from supervisor.engine.generation import Generation, Patience, Settings
 from supervisor.engine.launch import base_environ, launch, tick_identity
 from supervisor.engine.line import Line
 from supervisor.engine.probing import Probes
+from supervisor.engine.renewal import DIED, Renewal
 from supervisor.engine.reports import Listener, RunReport
+from supervisor.errors import JobvisorError
 from supervisor.wire import Message, pair
 
 SPARE = 0.05
@@ -65,6 +67,8 @@ class Ordered:
     listener: Listener
     message: Message
     channel: Line
+    server: Generation | None
+    """The fork server that was told of it; None while there is none."""
     fds: tuple[int, ...]
     """stdout, stderr and the job's end of the channel, until the fork server has made the process."""
     later: list[Message] = field(default_factory=list)
@@ -107,6 +111,9 @@ class Engine:
             cgroup=place.cgroup,
         )
         self._server: Generation | None = None
+        self._elders: set[Generation] = set()
+        """Fork servers with old code, each until its last run has ended."""
+        self._tasks: set[asyncio.Task[None]] = set()
         self._spare = 0.0
         self._closing = asyncio.Event()
         self._replacing: asyncio.Task[None] | None = None
@@ -178,7 +185,7 @@ class Engine:
         """Try the targets of jobs in a throw-away process; ``found`` is called once for each, by name."""
         self._probes.begin(jobs, found)
 
-    def _order_probe(self, message: Message, listener: Listener) -> RunId:
+    def _order_probe(self, message: Message, listener: Listener, server: Generation | None = None) -> RunId:
         run_id = next(self._probe_ids)
         message |= {"run_id": run_id, "env": {"JOBVISOR_RUN_ID": str(run_id)}}
         try:
@@ -186,10 +193,17 @@ class Engine:
         except OSError as error:
             self._refuse_order(listener, error)
             return run_id
-        self._order(run_id, message, (null, os.dup(null)), listener)
+        self._order(run_id, message, (null, os.dup(null)), listener, server)
         return run_id
 
-    def _order(self, run_id: RunId, message: Message, output: tuple[int, int], listener: Listener) -> None:
+    def _order(
+        self,
+        run_id: RunId,
+        message: Message,
+        output: tuple[int, int],
+        listener: Listener,
+        server: Generation | None = None,
+    ) -> None:
         try:
             ours, theirs = pair()
         except OSError as error:
@@ -207,12 +221,13 @@ class Engine:
             listener=listener,
             message=message,
             channel=channel,
+            server=server or self._server,
             fds=(*output, theirs.detach()),
         )
         self._runs[run_id] = run
-        if self._server is not None:
-            self._server.tell(run.message, run.fds)
-            self._server.expect_answer()
+        if run.server is not None:
+            run.server.tell(run.message, run.fds)
+            run.server.expect_answer()
 
     def _refuse_order(self, listener: Listener, error: OSError) -> None:
         failed = NotStarted("channel", error.errno or 0, error.strerror or str(error))
@@ -222,9 +237,9 @@ class Engine:
         """Tell the fork server of a run; a run without a process yet may be made by the next one, which is told too."""
         if run.pid is None:
             run.later.append(message)
-        if self._server is not None:
-            self._server.tell(message)
-            self._server.expect_answer()
+        if run.server is not None:
+            run.server.tell(message)
+            run.server.expect_answer()
 
     def _report(self, fact: EngineFact) -> None:
         self._loop.call_soon(self._report_now, fact)
@@ -241,11 +256,16 @@ class Engine:
             say=self._say,
         )
         for run in self._runs.values():
-            if run.pid is None:
-                run.early.clear()  # of a process that died with the last fork server
-                server.tell(run.message, run.fds)
-                for message in run.later:
-                    server.tell(message)
+            if run.server is None:
+                self._give_again(run, server)
+
+    @staticmethod
+    def _give_again(run: Ordered, server: Generation) -> None:
+        run.server = server
+        run.early.clear()  # of a process that died with the last fork server
+        server.tell(run.message, run.fds)
+        for message in run.later:
+            server.tell(message)
 
     def _say(self, key: str, warning: str) -> None:
         if self._warnings.get(key) != warning:
@@ -254,6 +274,12 @@ class Engine:
 
     def _server_died(self, server: Generation) -> None:
         """Bury what the fork server had, then start another, at once where the last one was steady."""
+        if server is not self._server:
+            if server in self._elders and any(run.server is server for run in self._runs.values()):
+                self._warn("the old fork server died; the jobs that it still had are lost and start again")
+            self._elders.discard(server)
+            self._in_background(self._bury(server))
+            return
         self._server = None
         if server.refused is not None:
             preload = tuple(name for name in self._settings.preload if name != server.refused)
@@ -262,16 +288,36 @@ class Engine:
             self._warn("the fork server died; its jobs are lost and start again")
         self._replacing = self._loop.create_task(self._replace(server))
 
-    async def _replace(self, dead: Generation) -> None:
+    async def _bury(self, dead: Generation) -> None:
+        """Report the runs of a dead fork server as lost when nothing of them is left; give what it had not made again.
+
+        What it had not made is given to the fork server of now, where there is one, else to the next.
+        """
         dead.kill()
         await dead.ended()
-        lost = [run for run in self._runs.values() if run.pid is not None]
+        own = [run for run in self._runs.values() if run.server is dead]
+        lost = [run for run in own if run.pid is not None]
         leaders = {run.pid: run.pidfd for run in lost if run.pid is not None and run.pidfd is not None}
         for pidfd in leaders.values():
             self._loop.remove_reader(pidfd)
-        await bury(self._loop, leaders, set(self._runs), self._settings.cgroup)
+        alive = {server.pid for server in (self._server, *self._elders) if server is not None}
+        await bury(self._loop, leaders, {run.run_id for run in own}, own_cgroups=self._cgroups_of(own), spared=alive)
         for run in lost:
             self._end(run, Lost("the fork server died"), NO_USAGE)
+        for run in own:
+            if run.pid is None:
+                run.server = None
+                if self._server is not None:
+                    self._give_again(run, self._server)
+
+    def _cgroups_of(self, runs: Iterable[Ordered]) -> list[str]:
+        delegation = self._settings.cgroup
+        if delegation is None:
+            return []
+        return [cgroups.path_of(delegation, run.message["job"], run.run_id) for run in runs]
+
+    async def _replace(self, dead: Generation) -> None:
+        await self._bury(dead)
         pause = 0.0 if dead.refused is not None else self._pause(dead)
         while not await self._is_closing_within(pause):
             try:
@@ -294,6 +340,83 @@ class Engine:
             await asyncio.wait_for(self._closing.wait(), seconds)
         return self._closing.is_set()
 
+    # -- fresh code ----------------------------------------------------------------------------------------------------
+
+    async def renew(self, *, path: Sequence[str], preload: Sequence[str]) -> Renewal:
+        """Return a fork server that has imported ``preload`` afresh, to be tried, then adopted or discarded.
+
+        Raises:
+            JobvisorError: it cannot be started, or died.
+        """
+        settings = replace(self._settings, path=tuple(path), preload=tuple(preload))
+        warnings: dict[str, str] = {}
+        while True:
+            try:
+                server = Generation(
+                    settings,
+                    self._patience,
+                    loop=self._loop,
+                    hear=self._note,
+                    died=self._server_died,
+                    say=warnings.__setitem__,
+                )
+            except OSError as error:
+                raise JobvisorError(f"cannot start a new fork server: {error.strerror or error}") from error
+            if await server.serves():
+                return Renewal(server, settings, warnings, self._trial(server))
+            if server.refused is None:
+                raise JobvisorError(DIED)
+            settings = replace(settings, preload=tuple(name for name in settings.preload if name != server.refused))
+
+    def _trial(self, server: Generation) -> Probes:
+        return Probes(
+            loop=self._loop,
+            environ=self._settings.environ,
+            folder=self._folder,
+            patience=self._patience.probe,
+            order=lambda message, listener: self._order_probe(message, listener, server),
+            kill=self.kill,
+        )
+
+    def adopt(self, renewal: Renewal) -> None:
+        """Have every later run made by the new fork server; the old one goes when its last run has ended.
+
+        Raises:
+            JobvisorError: the new one has died meanwhile.
+        """
+        if renewal.server.gone.is_set():
+            raise JobvisorError(DIED)
+        old, self._server = self._server, renewal.server
+        self._settings = renewal.settings
+        self._warnings = dict(renewal.warnings)
+        for warning in renewal.warnings.values():
+            self._warn(warning)
+        if old is not None:
+            self._elders.add(old)
+            self._retire(old)
+        for run in self._runs.values():
+            if run.server is None:
+                self._give_again(run, renewal.server)
+
+    def discard(self, renewal: Renewal) -> None:
+        """Go on as before."""
+        renewal.trial.cancel()
+        self._elders.add(renewal.server)
+        self._retire(renewal.server)
+
+    def _retire(self, server: Generation) -> None:
+        """Let a fork server go that has no run any more."""
+        if any(run.server is server for run in self._runs.values()):
+            return
+        self._elders.discard(server)
+        server.hang_up()
+        self._in_background(server.ended(self._patience.answer))
+
+    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)  # the loop itself keeps only weak references
+        task.add_done_callback(self._tasks.discard)
+
     # -- facts ---------------------------------------------------------------------------------------------------------
 
     def _note(self, fact: Message, fds: list[int]) -> None:
@@ -313,7 +436,7 @@ class Engine:
         run.pid, run.pidfd = pid, pidfd
         _close(run.fds)
         run.fds = ()
-        self._loop.add_reader(pidfd, self._saw_end, pidfd)
+        self._loop.add_reader(pidfd, self._saw_end, run)
         limit = run.message.get("cgroup_limits", {}).get("memory")
         if limit is not None and not self._counts_memory:
             self._appetite.watch(run.run_id, pid, limit)
@@ -329,11 +452,12 @@ class Engine:
         else:
             run.listener.told(message)
 
-    def _saw_end(self, pidfd: int) -> None:
+    def _saw_end(self, run: Ordered) -> None:
         """A process has ended; the fork server will say how, or it is hung. A job may leave more than its process."""
-        self._loop.remove_reader(pidfd)
-        if self._server is not None:
-            self._server.expect_answer()
+        assert run.pidfd is not None
+        self._loop.remove_reader(run.pidfd)
+        if run.server is not None:
+            run.server.expect_answer()
 
     def _end(self, run: Ordered, how: Exit, usage: Usage) -> None:
         run.channel.drain()
@@ -348,6 +472,8 @@ class Engine:
         if run.pidfd is not None:
             self._loop.remove_reader(run.pidfd)
             os.close(run.pidfd)
+        if run.server in self._elders:
+            self._retire(run.server)
 
     async def close(self) -> None:
         """End the fork server; jobs that still run are stopped by it, by their own stop rules, and not reported."""
@@ -355,11 +481,16 @@ class Engine:
         self._probes.cancel()
         if self._replacing is not None:
             await self._replacing
-        if self._server is not None:
-            self._server.hang_up()
-            has_jobs = any(run.run_id > 0 for run in self._runs.values())
-            await self._server.ended(None if has_jobs else self._patience.answer)
-            self._server = None
+        servers = [server for server in (self._server, *self._elders) if server is not None]
+        for server in servers:
+            server.hang_up()
+        for server in servers:
+            has_jobs = any(run.run_id > 0 and run.server is server for run in self._runs.values())
+            await server.ended(None if has_jobs else self._patience.answer)
+        self._server = None
+        self._elders.clear()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
         for run in list(self._runs.values()):
             self._forget(run)
 

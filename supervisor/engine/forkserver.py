@@ -210,7 +210,8 @@ class ForkServer:
             return None
         limits = spec.get("cgroup_limits", {})
         try:
-            return cgroups.make(self._delegation, f"{spec['job']}.{spec['run_id']}", limits)
+            path = cgroups.path_of(self._delegation, spec["job"], spec["run_id"])
+            return cgroups.make(self._delegation, path, limits)
         except OSError as error:
             if limits.keys() & set(self._delegation.controllers):
                 raise OSError(error.errno, f"its cgroup cannot be made: {error.strerror}") from error

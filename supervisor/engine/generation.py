@@ -72,6 +72,10 @@ class Generation:
         self.started_at = loop.time()
         self._importing: str | None = None
         self._is_serving = False
+        self._settled = asyncio.Event()
+        """It serves, or is gone."""
+        self.gone = asyncio.Event()
+        """It will say nothing any more."""
         self._overdue: asyncio.TimerHandle | None = None
         self._awaits_pong = False
         ours, theirs = pair()
@@ -99,6 +103,11 @@ class Generation:
         """Its process."""
         return self._process.pid
 
+    async def serves(self) -> bool:
+        """Return when it has imported ``preload`` and serves; False where it has ended instead."""
+        await self._settled.wait()
+        return self._is_serving
+
     def tell(self, message: Message, fds: Sequence[int] = ()) -> None:
         """Give an order; lent descriptors stay open until the answer."""
         self._line.put(message, fds)
@@ -124,6 +133,7 @@ class Generation:
             case {"fact": "serving"}:
                 self._importing = None
                 self._is_serving = True
+                self._settled.set()
                 self._wait(None)
                 self.expect_answer()
             case {"fact": "pong"}:
@@ -162,6 +172,9 @@ class Generation:
             self._refuse(self._importing, "importing it ended the process")
         self._wait(None)
         self._line.close()
+        self._is_serving = False
+        self._settled.set()
+        self.gone.set()
         self._died(self)
 
     def hang_up(self) -> None:

@@ -73,6 +73,7 @@ def reloaded(*changes: tuple[str, str], problems: tuple[str, ...] = (), jobs: tu
             "ok": not problems and all(job["ok"] for job in jobs),
             "changes": [{"name": name, "change": change} for name, change in changes],
             "settings": [],
+            "code": [],
             "problems": list(problems),
             "jobs": list(jobs),
         }

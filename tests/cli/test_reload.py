@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import eventually
-from program import Program, is_alive, pid_in, program
+from program import Program, children, is_alive, pid_in, program
 
 WEB = '[jobs.web]\ncommand = ["sleep", "1000"]\nsettle = "100ms"\n'
 SLOW = '[jobs.slow]\ncommand = ["sh", "-c", "echo $$ > slow.pid; exec sleep 1000"]\nevery = "1h"\nrun_at_start = true\n'
@@ -132,3 +132,130 @@ def test_hup_reloads(app: Program) -> None:
     os.kill(app.pid, signal.SIGHUP)
     app.eventually_job("web", state="running")
     eventually(lambda: "reload: new added" in app.log)
+
+
+COUNTER = """
+from supervisor import Worker
+import jobs.shared
+
+class Counter(Worker):
+    def tick(self):
+        print("says", jobs.shared.WORD)
+"""
+LASTING = """
+import time
+import jobs.shared
+
+def run():
+    print("says", jobs.shared.WORD)
+    time.sleep(1000)
+"""
+LONG_RUN = """
+import time, pathlib
+import jobs.shared
+
+def run():
+    while not pathlib.Path("go").exists():
+        time.sleep(0.01)
+    print("says", jobs.shared.WORD)
+"""
+CODED = """
+[supervisor]
+preload = ["jobs.shared"]
+[jobs.counter]
+run = "jobs.counter:Counter"
+every = "100ms"
+[jobs.lasting]
+run = "jobs.lasting:run"
+settle = "100ms"
+[jobs.batch]
+run = "jobs.batch:run"
+every = "1h"
+run_at_start = true
+[jobs.other]
+command = ["sleep", "1000"]
+"""
+
+
+@pytest.fixture
+def coded(app: Program) -> Program:
+    """A program whose jobs have all said their word, or are about to."""
+    app.write(CODED, shared='WORD = "old"\n', counter=COUNTER, lasting=LASTING, batch=LONG_RUN)
+    app.run()
+    eventually(lambda: "says old" in app.output("counter") and "says old" in app.output("lasting"))
+    app.eventually_job("batch", state="running")
+    app.eventually_job("other", state="running", health="ok")
+    return app
+
+
+def fork_servers(app: Program) -> list[int]:
+    return [
+        pid
+        for pid in children(app.pid)
+        if is_alive(pid) and b"supervisor.engine.forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    ]
+
+
+def test_code_is_loaded_afresh_and_a_run_under_way_ends_on_the_old(coded: Program) -> None:
+    app = coded
+    (old,) = fork_servers(app)
+    batch, other = app.job("batch"), app.job("other")
+    app.write(CODED, shared='WORD = "brand new"\n')
+    done = app.ctl("reload", "--code")
+    assert (done.returncode, done.stderr) == (0, "")
+    run_id = app.json("history", "batch")[0]["run_id"]
+    assert done.stdout.splitlines() == [
+        "counter: restarted with the new code",
+        "lasting: restarted with the new code",
+        f"batch: run {run_id} ends with the old code",
+        "other: not restarted: a command loads its own code; use `jobvisor restart other`",
+    ]
+    eventually(lambda: "says brand new" in app.output("counter") and "says brand new" in app.output("lasting"))
+    assert (app.job("batch")["pid"], app.job("other")["pid"]) == (batch["pid"], other["pid"])
+    assert old in fork_servers(app)
+    (app.folder / "go").touch()
+    eventually(lambda: "says old" in app.output("batch"))
+    app.ctl("restart", "other")
+    eventually(lambda: old not in fork_servers(app))
+    app.ctl("trigger", "batch", "--wait")
+    assert "says brand new" in app.output("batch")
+    assert len(fork_servers(app)) == 1
+
+
+def test_code_in_which_a_target_is_lost_changes_nothing(coded: Program) -> None:
+    app = coded
+    before = fork_servers(app)
+    pids = {name: app.job(name)["pid"] for name in ("counter", "lasting", "batch")}
+    app.write(CODED, lasting="this is no Python\n")
+    done = app.ctl("reload", "--code")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "SyntaxError" in done.stderr
+    assert done.stderr.splitlines()[-1] == "nothing was changed"
+    assert {name: app.job(name)["pid"] for name in pids} == pids
+    eventually(lambda: fork_servers(app) == before)
+
+
+def test_an_old_fork_server_that_dies_takes_only_its_own_runs(coded: Program) -> None:
+    app = coded
+    (old,) = fork_servers(app)
+    app.write(CODED, shared='WORD = "brand new"\n')
+    assert app.ctl("reload", "--code").returncode == 0
+    lasting, other = app.job("lasting")["pid"], app.job("other")["pid"]
+    os.kill(old, signal.SIGKILL)
+    again = eventually(lambda: (pid := app.job("other")["pid"]) not in {None, other} and pid)
+    assert is_alive(again)
+    assert app.job("lasting")["pid"] == lasting
+    assert app.job("batch")["last"]["outcome"] == "lost"
+    assert len(fork_servers(app)) == 1
+
+
+def test_shutdown_ends_old_and_new(coded: Program) -> None:
+    app = coded
+    app.write(CODED, shared='WORD = "brand new"\n')
+    assert app.ctl("reload", "--code").returncode == 0
+    assert len(fork_servers(app)) == 2
+    pids = [job["pid"] for job in app.json("status")["jobs"]]
+    assert app.ctl("shutdown").returncode == 0
+    assert not [pid for pid in pids if pid and is_alive(pid)]
+    assert app.supervisor is not None
+    assert app.supervisor.wait(10) == 0

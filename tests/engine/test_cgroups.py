@@ -144,7 +144,7 @@ def test_a_run_whose_cgroup_cannot_be_made_runs_without_and_it_is_said(rig: Rig,
 
 def test_the_next_claim_ends_what_a_killed_supervisor_has_left(tmp_path: Path) -> None:
     with delegated(tmp_path) as claimed:
-        left = cgroups.make(claimed, "web.1", {})
+        left = cgroups.make(claimed, cgroups.path_of(claimed, "web", 1), {})
         asleep = "import sys; from supervisor.engine import cgroups; cgroups.join(sys.argv[1]); print(1, flush=True);"
         asleep += "import time; time.sleep(1000)"
         with subprocess.Popen([sys.executable, "-c", asleep, left], stdout=subprocess.PIPE) as process:
@@ -164,7 +164,7 @@ def test_state_folders_have_cgroups_of_their_own(tmp_path: Path) -> None:
 
 def test_a_kernel_without_cgroup_kill_is_served_too(tmp_path: Path) -> None:
     with delegated(tmp_path) as claimed:
-        path = cgroups.make(claimed, "web.1", {})
+        path = cgroups.make(claimed, cgroups.path_of(claimed, "web", 1), {})
         with subprocess.Popen(["sleep", "1000"]) as process:
             Path(path, "cgroup.procs").write_text(str(process.pid))
             cgroups._kill_each(path)
