@@ -21,6 +21,7 @@ from supervisor.core.manifest import Manifest
 from supervisor.core.names import Unmatched, select
 from supervisor.core.plan import Plan
 from supervisor.core.runs import Closed, NotRun, Opened, RunId
+from supervisor.core.show import coming, settings
 from supervisor.core.slot import Slot
 from supervisor.core.states import (
     Backoff,
@@ -33,7 +34,7 @@ from supervisor.core.states import (
     Ticking,
     Waiting,
 )
-from supervisor.core.status import Vital, health, report, state_word
+from supervisor.core.status import Vital, health, iso, report, state_word
 from supervisor.core.waits import CameUp, RunEnded, Verdict, Wait, WentDown, running_id
 from supervisor.errors import ControlError, JobvisorError, ManifestError
 from supervisor.waiters import Waiters
@@ -62,6 +63,9 @@ class Shell(Protocol):
     async def ended(self) -> None:
         """Return when nothing is left but the answer."""
 
+    async def processes(self, slot: Slot) -> dict[str, Any] | None:
+        """Return a slot's process and all below it; None where it has none."""
+
     async def tail(self, run_id: RunId) -> list[str]:
         """Return the last lines of output of a run."""
 
@@ -80,6 +84,7 @@ class Answers:
         self._methods: dict[str, Callable[[dict[str, Any]], Awaitable[Any]]] = {
             "ping": self._ping,
             "status": self._status,
+            "show": self._show,
             "start": self._start,
             "stop": self._stop,
             "restart": self._restart,
@@ -128,6 +133,22 @@ class Answers:
             "jobs": report(slots, self._shell.vitals(), now),
             "groups": [],
             "warnings": self._shell.warnings() if board.ending is None else ["stopping"],
+        }
+
+    async def _show(self, params: dict[str, Any]) -> dict[str, Any]:
+        slots = self._slots({"names": [params.get("name")]})
+        job = slots[0].job
+        if any(slot.job.name != job.name for slot in slots):
+            raise ControlError(2, "name one job, or one instance of it")
+        rows = report(slots, self._shell.vitals(), clock.now())
+        for slot, row in zip(slots, rows, strict=True):
+            row["processes"] = await self._shell.processes(slot)
+        return {
+            "name": job.name,
+            "where": job.where,
+            "settings": settings(job, slots[0].kind),
+            "instances": rows,
+            "next": [iso(at) for at in coming(slots[0])],
         }
 
     async def _start(self, params: dict[str, Any]) -> dict[str, Any]:

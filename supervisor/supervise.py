@@ -28,11 +28,13 @@ from supervisor.core.job import Job
 from supervisor.core.manifest import Manifest
 from supervisor.core.plan import Plan, fresh_code, turned
 from supervisor.core.runs import Closed, Printed, Record, RunId
-from supervisor.core.states import earliest
+from supervisor.core.slot import Slot
+from supervisor.core.states import earliest, process_of
 from supervisor.core.status import Vital, iso
 from supervisor.engine import cgroups
 from supervisor.engine.engine import Engine, Output, Place
 from supervisor.engine.renewal import Renewal
+from supervisor.engine.tree import tree
 from supervisor.engine.vitals import Vitals
 from supervisor.errors import JobvisorError
 from supervisor.history.thread import History
@@ -304,6 +306,13 @@ class Supervisor:
         )
         trouble = [self._history.trouble] if self._history.trouble else []
         return [*self.manifest.warnings, *self._engine.warnings, *self._logs.warnings, *trouble, *lost]
+
+    async def processes(self, slot: Slot) -> dict[str, Any] | None:
+        """Return a slot's process and all below it; None where it has none."""
+        process = process_of(slot.state)
+        if process is None or process.pid is None:
+            return None
+        return await asyncio.to_thread(tree, process.pid)
 
     async def tail(self, run_id: RunId) -> list[str]:
         """Return the last lines of output of a run."""

@@ -29,6 +29,7 @@ COMMANDS = {
     "resume": "Scheduled runs again.",
     "run": "Supervise the jobs in the foreground.",
     "schema": "The JSON schema of jobs.toml, for editors.",
+    "show": "Everything about one job.",
     "shutdown": "End the supervisor and all jobs.",
     "start": "Start jobs, out of hold, give-up and back-off.",
     "status": "Health of every job.",

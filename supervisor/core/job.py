@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from supervisor.core.exits import SuccessExit
 from supervisor.core.kind import Kind
@@ -182,6 +182,13 @@ KIND_KEYS = PROCESS_KEYS | RUN_KEYS
 """Keys of which only the target's kind tells whether they apply."""
 
 
+class Origin(NamedTuple):
+    """Whose table a setting is written in, ``job`` or ``defaults``, and its ``file:line``."""
+
+    table: str
+    where: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One ``[jobs.NAME]`` table, every default filled in."""
@@ -200,6 +207,8 @@ class Job:
     """Those of ``KIND_KEYS`` that stand in the job's own table."""
     where: str = ""
     """``file:line`` of the job's table, for messages."""
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    """Where the settings that somebody has written stand, by key; the others are the program's own defaults."""
 
     def label(self, instance: int) -> str:
         """Return what people call an instance: the job's name, and its number where there are several."""

@@ -22,6 +22,7 @@ from supervisor.core.job import (
 )
 from supervisor.core.manifest.keys import JOB, TIMING, WHAT, WHEN
 from supervisor.core.manifest.merged import Merged, merge
+from supervisor.core.manifest.origins import origins
 from supervisor.core.manifest.problems import Problems, Source
 from supervisor.core.manifest.processes import Processes
 from supervisor.core.manifest.readers import ReadError
@@ -46,6 +47,7 @@ class Jobs:
         self._problems = problems
         self._schedules = Schedules(around, timezone)
         self._processes = Processes(around)
+        self._main = main
         self._defaults = self._judged(main, defaults)
 
     def _judged(self, main: Source, defaults: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -92,6 +94,7 @@ class Jobs:
             log=_log(values.get("log", {})),
             written=KIND_KEYS.intersection(raw),
             where=source.place(path),
+            origins=origins(table, own, self._main),
         )
 
     def _one_of_each(self, source: Source, path: Path, raw: Mapping[str, Any], meant: set[str | None]) -> None:

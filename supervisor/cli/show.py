@@ -1,0 +1,126 @@
+"""``jobvisor show``."""
+
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from supervisor import clock
+from supervisor.cli.commands import as_json
+from supervisor.cli.commands import command as jobvisor
+from supervisor.cli.place import Place
+from supervisor.cli.table import aligned, one_line, short, size, status_lines
+from supervisor.core.job import Job
+from supervisor.core.names import Unmatched, select
+from supervisor.core.schedule import Delay, Every, next_due
+from supervisor.core.show import settings, upcoming
+from supervisor.core.status import iso
+from supervisor.errors import JobvisorError, NoSuchJobError, NoSupervisorError
+from supervisor.history import query, table
+from supervisor.load import load
+
+RUNS = 5
+
+
+@jobvisor(name="show")
+@click.argument("name")
+@as_json
+def command(place: Place, name: str, as_json: bool) -> int:
+    """Show everything about one job: settings and where each is written, processes, next times, last runs and error.
+
+    Needs no running supervisor; without one it tells what the manifest and the record of runs say.
+    """
+    try:
+        told = place.ask("show", {"name": name})
+    except NoSupervisorError:
+        told = _from_files(place, name)
+    history = Path(place.folders()["history"])
+    label = name if ":" in name else told["name"]
+    told["runs"] = query.runs(history, jobs=[label], limit=RUNS)
+    failed = query.runs(history, jobs=[label], failed=True, limit=1)
+    told["error"] = query.run(history, failed[0]["run_id"]) if failed else None
+    if as_json:
+        print(json.dumps(told, indent=2))
+    else:
+        print("\n".join(_lines(told)))
+    return 0
+
+
+def _from_files(place: Place, name: str) -> dict[str, Any]:
+    jobs = load(place.path(), os.environ).jobs
+    labels = {job.label(number): job for job in jobs for number in range(1, job.instances + 1)}
+    chosen = select([name], tuple(labels))
+    if isinstance(chosen, Unmatched):
+        raise NoSuchJobError(str(chosen))
+    meant = {labels[label].name: labels[label] for label in chosen}
+    if len(meant) > 1:
+        raise JobvisorError("name one job, or one instance of it")
+    [job] = meant.values()
+    return {
+        "name": job.name,
+        "where": job.where,
+        "settings": settings(job),
+        "instances": [],
+        "next": [iso(at) for at in _next(job)],
+    }
+
+
+def _next(job: Job) -> list[Any]:
+    """Return the due times that do not hang on when a supervisor starts."""
+    schedule = job.schedule
+    if schedule is None or not job.enabled or isinstance(schedule, Delay):
+        return []
+    if isinstance(schedule, Every) and not schedule.align_clock:
+        return []
+    return upcoming(schedule, next_due(schedule, clock.now().wall))
+
+
+def _lines(told: dict[str, Any]) -> Iterator[str]:
+    """Yield what people read, part by part."""
+    yield f"{told['name']} ({told['where']})"
+    if told["instances"]:
+        yield from status_lines({"jobs": told["instances"], "warnings": []}, time.time())
+    else:
+        yield "no supervisor is running"
+    yield from _part("settings", aligned(("KEY", "VALUE", "FROM"), [_setting(each) for each in told["settings"]]))
+    trees = [each["processes"] for each in told["instances"] if each["processes"]]
+    yield from _part("processes", [line for tree in trees for line in _tree(tree, 0)])
+    yield from _part("next", told["next"])
+    yield from _part("last runs", aligned(table.RUNS, table.run_cells(told["runs"])) if told["runs"] else [])
+    yield from _part("last error", _error(told["error"]))
+
+
+def _part(title: str, lines: Sequence[str]) -> Iterator[str]:
+    if lines:
+        yield ""
+        yield title
+        yield from (f"  {line}" for line in lines)
+
+
+def _setting(each: dict[str, Any]) -> tuple[str, str, str]:
+    value = "-" if each["value"] is None else one_line(json.dumps(each["value"], ensure_ascii=False))
+    return each["key"], value, f"{each['origin']} {each['where']}" if each["where"] else each["origin"]
+
+
+def _tree(process: dict[str, Any], depth: int) -> Iterator[str]:
+    up = "-" if process["uptime_s"] is None else short(process["uptime_s"])
+    about = f"{process['pid']} {one_line(process['command'] or '?')}"
+    yield f"{'  ' * depth}{about}  (up {up}, {size(process['rss_bytes'])})"
+    for child in process["children"]:
+        yield from _tree(child, depth + 1)
+
+
+def _error(run: dict[str, Any] | None) -> list[str]:
+    """Return the last failure: how it ended, its traceback, its last lines of output."""
+    if run is None:
+        return []
+    [cells] = table.run_cells([run])
+    lines = [f"run {run['run_id']}, {run['outcome']} at {run['ended_at'] or '-'}: {cells[-1]}"]
+    lines += (run["traceback"] or "").splitlines()
+    if run["output"]:
+        lines += ["output:", *(f"| {line}" for line in run["output"])]
+    return lines
