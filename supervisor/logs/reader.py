@@ -13,16 +13,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import count, islice
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 from supervisor.logs.names import STREAMS, Stream, file_name
+from supervisor.logs.numbered import Numbered
 from supervisor.logs.watch import Watch
 
 _BLOCK = 64 * 1024
-_GAPS = 3
-"""So many numbers in a row may be missing: a look that is slow may meet the gaps of more than one rotation."""
+_MOST = 1000
+"""Files of one look, where the one that was followed is gone."""
 _STAMP = len("2026-11-24T12:00:00.123Z ")
 
 
@@ -114,18 +115,17 @@ class Track:
     def __init__(self, log_dir: Path, label: str, stream: Stream) -> None:
         self.label = label
         self.stream = stream
-        self._path = log_dir / file_name(label, stream)
+        self._files = Numbered(log_dir / file_name(label, stream))
         self._file: BinaryIO | None = None
+        self._number = 0
+        """Where the file that is followed stood last; a rotation moves it up."""
         self._position = 0
         self._latest: datetime | None = None
 
     def open_all(self, stack: ExitStack, *, follow: bool = False) -> list[Opened]:
-        """Return the files, youngest first; with ``follow`` remember where the youngest ends for ``fresh``.
-
-        Opened in this order a rotation meanwhile shows a file twice, never hides one.
-        """
+        """Return the files, youngest first; with ``follow`` remember where the youngest ends for ``fresh``."""
         found: list[Opened] = []
-        for file in self._youngest_first():
+        for file in self._files.youngest_first():
             stack.callback(file.close)
             status = os.fstat(file.fileno())
             end = status.st_size
@@ -134,28 +134,6 @@ class Track:
                 self._file = os.fdopen(os.dup(file.fileno()), "rb", buffering=0)
             found.append(Opened(file, end, datetime.fromtimestamp(status.st_mtime, UTC)))
         return found
-
-    def _youngest_first(self) -> Iterator[BinaryIO]:
-        """Yield each file once; the caller closes them.
-
-        A rotation that is under way leaves a gap where it has moved one file and not yet the one before it.
-        """
-        seen: set[int] = set()
-        missing = 0
-        for number in count():
-            file = _open(self._numbered(number))
-            if file is None:
-                missing += 1
-                if missing > _GAPS:
-                    return
-                continue
-            missing = 0
-            inode = os.fstat(file.fileno()).st_ino
-            if inode in seen:
-                file.close()
-                continue
-            seen.add(inode)
-            yield file
 
     def lines_backwards(self, found: Sequence[Opened], wish: Wish) -> Iterator[tuple[Line, datetime]]:
         """Yield the wanted lines, youngest first, each with the time that it counts as written at."""
@@ -194,30 +172,25 @@ class Track:
         self._file = None
 
     def _unread(self) -> Iterator[tuple[BinaryIO, int]]:
-        """Yield the files that may hold fresh lines, oldest first, each from where it is unread."""
-        younger = self._younger()
-        if self._file is not None:
-            if not younger and os.fstat(self._file.fileno()).st_size < self._position:
+        """Yield the files that may hold fresh lines, oldest first, each from where it is unread.
+
+        A file is complete once there is a younger one. Those that come meanwhile are left for the next look: other
+        jobs have their turn.
+        """
+        if self._file is None:
+            self._number, self._file = self._files.oldest()
+        last = self._files.number_of(self._file, self._number) if self._file is not None else None
+        for _ in range((last or 0) + 1 if last is not None else _MOST):
+            if self._file is None:
+                return
+            self._number, younger = self._files.younger(self._file, self._number)
+            if younger is None and os.fstat(self._file.fileno()).st_size < self._position:
                 self._position = 0  # truncated, as logrotate's copytruncate does
             yield self._file, self._position
-        for file in younger:
+            if younger is None:
+                return
             self.close()
-            self._file, self._position = file, 0
-            yield file, 0
-
-    def _younger(self) -> list[BinaryIO]:
-        """Return the files that have come after the one being followed, oldest first."""
-        own = os.fstat(self._file.fileno()).st_ino if self._file is not None else None
-        younger: list[BinaryIO] = []
-        for file in self._youngest_first():
-            if os.fstat(file.fileno()).st_ino == own:
-                file.close()
-                break
-            younger.append(file)
-        return younger[::-1]
-
-    def _numbered(self, number: int) -> Path:
-        return self._path.with_name(f"{self._path.name}.{number}") if number else self._path
+            self._file, self._position = younger, 0
 
     def _line(self, raw: bytes) -> Line:
         if raw[10:11] == b"T" and raw[_STAMP - 2 : _STAMP] == b"Z ":
@@ -246,13 +219,6 @@ def _merged(tracks: Sequence[Track], histories: Sequence[Sequence[Opened]], wish
     ]
     merged = (line for line, _ in heapq.merge(*newest, key=_time))
     return list(deque(merged, maxlen=wish.n))
-
-
-def _open(path: Path) -> BinaryIO | None:
-    try:
-        return path.open("rb", buffering=0)
-    except FileNotFoundError:
-        return None
 
 
 def _end_of_lines(file: BinaryIO, size: int) -> int:
