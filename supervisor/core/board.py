@@ -330,7 +330,7 @@ class Board:
             elif slot.wanted is Wanted.REMOVED:
                 self._apply(slot_id, Edited(job), now, effects)
                 self._apply(slot_id, StartRequested(), now, effects)
-            elif slot.job != job:
+            elif slot.job != job or slot.job.origins != job.origins:
                 self._change(slot, Edited(job, at_once), now, effects)
         order = {slot_id: place for place, slot_id in enumerate(wanted)}
         self.slots = dict(sorted(self.slots.items(), key=lambda at: order.get(replace(at[0], lane=0), len(order))))

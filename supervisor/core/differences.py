@@ -68,7 +68,7 @@ def keeps_process(job: Job, kind: Kind | None) -> bool:
 
 def effect(old: Job, new: Job, kind: Kind | None) -> Effect:
     """Return what applying an edit takes; ``kind`` is what the old target turned out to be."""
-    if replace(old, where=new.where, origins=new.origins) == new:
+    if replace(old, where=new.where) == new:
         return Effect.NONE
     if old.enabled != new.enabled:
         return Effect.START if new.enabled else Effect.STOP

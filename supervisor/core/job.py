@@ -207,7 +207,7 @@ class Job:
     """Those of ``KIND_KEYS`` that stand in the job's own table."""
     where: str = ""
     """``file:line`` of the job's table, for messages."""
-    origins: Mapping[str, Origin] = field(default_factory=dict)
+    origins: Mapping[str, Origin] = field(default_factory=dict, compare=False)
     """Where the settings that somebody has written stand, by key; the others are the program's own defaults."""
 
     def label(self, instance: int) -> str:

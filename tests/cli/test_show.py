@@ -48,6 +48,9 @@ def test_settings_are_told_with_the_place_where_they_are_written(app: Program) -
     assert places["backoff.max"] == ("30s", "default", None)
     assert places["env.TOKEN"] == ("(hidden)", "job", "jobs.toml:11")
     assert "timeout" not in told
+    app.write(MANIFEST.replace("[jobs.web]\n", "[jobs.web]\n# a line more\n"))
+    assert app.ctl("reload").stdout == "nothing has changed\n"
+    assert app.json("show", "web")["settings"][0]["where"] == "jobs.toml:9"
     assert "timezone" not in told
     assert "xyzzy" not in app.ctl("show", "web").stdout
 
