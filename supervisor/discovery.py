@@ -75,6 +75,23 @@ def sockets(explicit: str | None, manifest: str, environ: Mapping[str, str]) -> 
         yield given
 
 
+def as_in_the_unit(manifest: str, environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the environment with the folders that ``jobvisor systemd`` gives the manifest, where a unit has made them.
+
+    They are systemd's (systemd.exec(5), StateDirectory=), of the system and of a user's own service manager.
+    """
+    if "STATE_DIRECTORY" in environ:
+        return environ
+    home = os.path.expanduser("~")
+    state = environ.get("XDG_STATE_HOME") or f"{home}/.local/state"
+    config = environ.get("XDG_CONFIG_HOME") or f"{home}/.config"  # of systemd before 254
+    name = f"jobvisor/{manifest_id(manifest)}"
+    for states, logs in (("/var/lib", "/var/log"), (state, f"{state}/log"), (config, f"{config}/log")):
+        if os.path.isdir(f"{states}/{name}"):
+            return {**environ, "STATE_DIRECTORY": f"{states}/{name}", "LOGS_DIRECTORY": f"{logs}/{name}"}
+    return environ
+
+
 def lenient_paths(manifest: str, environ: Mapping[str, str]) -> tuple[str, str | None]:
     """Return the state_dir, and the socket where ``[supervisor]`` names one; both absolute.
 

@@ -34,6 +34,7 @@ COMMANDS = {
     "start": "Start jobs, out of hold, give-up and back-off.",
     "status": "Health of every job.",
     "stop": "Stop jobs and hold them until `start`.",
+    "systemd": "The unit that has systemd run this manifest.",
     "trigger": "Run a scheduled job once, now.",
     "version": "Version of this program, and of the running supervisor.",
 }

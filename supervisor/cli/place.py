@@ -58,7 +58,7 @@ class Place:
         except (NoSupervisorError, ControlError):
             from supervisor.load import load  # noqa: PLC0415  # only without a supervisor
 
-            settings = load(self.path(), os.environ).settings
+            settings = load(self.path(), discovery.as_in_the_unit(self.manifest, os.environ)).settings
             return {
                 "state_dir": settings.state_dir,
                 "log_dir": settings.log_dir,

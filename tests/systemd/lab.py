@@ -1,6 +1,7 @@
 """A machine of its own under a real systemd, with this program installed in it: ``lab.sh``, as tests use it."""
 
 import ctypes
+import itertools
 import json
 import os
 import shutil
@@ -24,6 +25,7 @@ APP = "/srv/app"
 
 _LAB = str(Path(__file__).with_name("lab.sh"))
 _SKIP = 77
+_numbers = itertools.count(1)
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -39,9 +41,7 @@ class Lab:
 
     def up(self, *options: str) -> None:
         """Boot; skip the test, with the lab's reason, where this machine cannot."""
-        shared = {ROOT, Path(sys.prefix).resolve()}
-        shared = {path for path in shared if not any(path.is_relative_to(other) for other in shared - {path})}
-        binds = [option for path in sorted(shared) for option in ("--bind", str(path))]
+        binds = [option for path in _shared() for option in ("--bind", path)]
         self.lab("up", "--mode", self.mode, "--ttl", "600", *binds, *options)
         self.run("mkdir", "-p", self.folder)
 
@@ -85,6 +85,12 @@ class Lab:
             file.write(text)
             file.flush()
             self.lab("push", file.name, str(target))
+
+    def open_to_all(self, path: str) -> None:
+        """Let every account reach a path of this machine's root, in the lab alone: its root is an overlay."""
+        here = Path(path).resolve()
+        if not any(here.is_relative_to(shared) for shared in _shared()):
+            self.run("chmod", "o+x", *map(str, [*here.parents, here]))
 
     def read(self, path: str) -> str:
         """Return the text of a file, empty where there is none."""
@@ -158,12 +164,18 @@ def lab(mode: Mode, *options: str) -> Iterator[Lab]:
     """Give a booted lab, and leave nothing of it behind."""
     if shutil.which("bash") is None:
         pytest.skip("no bash")
-    made = Lab(f"jobvisor-{mode}-{os.getpid()}", mode)
+    made = Lab(f"jobvisor-{mode}-{os.getpid()}-{next(_numbers)}", mode)
     try:
         made.up(*options)
         yield made
     finally:
         made.down(now=True)
+
+
+def _shared() -> list[str]:
+    """Return the folders that the lab has as they are: of the project, and of its environment."""
+    folders = {ROOT, Path(sys.prefix).resolve()}
+    return sorted(str(path) for path in folders if not any(path.is_relative_to(other) for other in folders - {path}))
 
 
 def _adopt_nobody() -> None:
