@@ -35,6 +35,8 @@ from supervisor.core.states import (
     Waiting,
 )
 from supervisor.core.status import Vital, health, iso, report, state_word
+from supervisor.core.tree.reasons import why
+from supervisor.core.tree.report import report_groups
 from supervisor.core.waits import CameUp, RunEnded, Verdict, Wait, WentDown, running_id
 from supervisor.errors import ControlError, JobvisorError, ManifestError
 from supervisor.waiters import Waiters
@@ -130,8 +132,8 @@ class Answers:
                 "manifest": str(self._shell.manifest.path),
                 "healthy": good,
             },
-            "jobs": report(slots, self._shell.vitals(), now),
-            "groups": [],
+            "jobs": report(slots, self._shell.vitals(), now, lambda slot: why(board.tree, slot)),
+            "groups": report_groups(board.tree, now),
             "warnings": self._shell.warnings() if board.ending is None else ["stopping"],
         }
 
@@ -140,7 +142,8 @@ class Answers:
         job = slots[0].job
         if any(slot.job.name != job.name for slot in slots):
             raise ControlError(2, "name one job, or one instance of it")
-        rows = report(slots, self._shell.vitals(), clock.now())
+        tree = self._shell.board.tree
+        rows = report(slots, self._shell.vitals(), clock.now(), lambda slot: why(tree, slot))
         for slot, row in zip(slots, rows, strict=True):
             row["processes"] = await self._shell.processes(slot)
         return {
@@ -152,27 +155,25 @@ class Answers:
         }
 
     async def _start(self, params: dict[str, Any]) -> dict[str, Any]:
-        slots = self._slots(params)
-        return await self._order(slots, StartRequested(), params, lambda slot: CameUp(slot.tally.restarts))
+        return await self._order(StartRequested(), params, lambda slot: CameUp(slot.tally.restarts))
 
     async def _stop(self, params: dict[str, Any]) -> dict[str, Any]:
-        return await self._order(self._slots(params), StopRequested(), params, lambda _: WentDown())
+        return await self._order(StopRequested(), params, lambda _: WentDown())
 
     async def _restart(self, params: dict[str, Any]) -> dict[str, Any]:
-        slots = self._slots(params)
-        return await self._order(
-            slots, RestartRequested(), params, lambda slot: CameUp(slot.tally.restarts, running_id(slot))
-        )
+        return await self._order(RestartRequested(), params, lambda slot: CameUp(slot.tally.restarts, running_id(slot)))
 
-    async def _order(
-        self, slots: Sequence[Slot], event: Event, params: dict[str, Any], wait: Callable[[Slot], Wait]
-    ) -> dict[str, Any]:
-        """Give an order to some slots and say what came of it, slot by slot."""
-        shell = self._shell
-        waits = [(slot, wait(slot)) for slot in slots]
-        shell.perform(shell.board.tell([slot.id for slot in slots], event, clock.now()))
+    async def _order(self, event: Event, params: dict[str, Any], wait: Callable[[Slot], Wait]) -> dict[str, Any]:
+        """Give an order to jobs and groups and say what came of it, slot by slot."""
+        shell, board = self._shell, self._shell.board
+        slots = self._slots(params)
+        groups = [name for name in params["names"] if name in board.tree.branches]
+        grouped = {job for name in groups for job in board.tree.shape.jobs_below(name)}
+        alone = [slot.id for slot in slots if slot.id.job not in grouped]
+        waits = [(slot, wait(slot)) for slot in slots if slot.id.job not in grouped or slot.job.enabled]
+        shell.perform(board.tell(alone, event, clock.now(), groups))
         if not params.get("wait", True):
-            return {"jobs": [_line(slot.label, Verdict(ok=True, message="asked")) for slot in slots]}
+            return {"jobs": [_line(slot.label, Verdict(ok=True, message="asked")) for slot, _ in waits]}
         return {"jobs": await asyncio.gather(*(self._outcome(slot, wait) for slot, wait in waits))}
 
     async def _outcome(self, before: Slot, wait: Wait) -> dict[str, Any]:
@@ -180,10 +181,10 @@ class Answers:
         if slot is None:
             return _line(before.label, Verdict(ok=True, message="removed"))
         verdict = await self._shell.waiters.ask(slot, wait)
+        slot = self._shell.board.slots.get(before.id, slot)
         if verdict.ok:
             already = "already " if slot.state is before.state else ""
             return _line(slot.label, Verdict(ok=True, message=already + verdict.message))
-        slot = self._shell.board.slots.get(before.id, slot)
         last = slot.tally.last
         output = await self._shell.tail(last.run.run_id) if isinstance(last, Closed) else []
         return _line(slot.label, verdict, output)
@@ -267,7 +268,7 @@ class Answers:
         return {"pid": os.getpid()}
 
     def _slots(self, params: dict[str, Any], *, everything: bool = False) -> list[Slot]:
-        """Return the slots that the request's names select, in manifest order."""
+        """Return the slots that the request's names select, those of groups included, in manifest order."""
         named = {slot.label: slot for slot in self._shell.board.slots.values() if not slot.is_lane}
         names = params.get("names") or ()
         if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
@@ -276,7 +277,9 @@ class Answers:
             if everything:
                 return list(named.values())
             raise ControlError(2, "name at least one job")
-        chosen = select(names, tuple(named))
+        tree = self._shell.board.tree
+        groups = {name: tuple(tree.shape.jobs_below(name)) for name in names if name in tree.branches}
+        chosen = select(names, tuple(named), groups, tuple(tree.branches))
         if isinstance(chosen, Unmatched):
             raise ControlError(4, str(chosen))
         return [named[name] for name in chosen]

@@ -7,6 +7,7 @@ from supervisor.core.durations import format_duration
 from supervisor.core.runs import Closed, NotRun
 from supervisor.core.states import (
     Backoff,
+    Barred,
     Blocked,
     Failed,
     Finished,
@@ -52,5 +53,7 @@ def narrate(change: Change) -> None:
             logger.info("{}: finished", label)
         case Stopped():
             logger.info("{}: stopped", label)
+        case Barred():
+            logger.debug("{}: blocked", label)
         case Blocked():
             logger.info("{}: waits for max_running", label)

@@ -27,10 +27,11 @@ from supervisor.core.exits import NotStarted
 from supervisor.core.job import Job
 from supervisor.core.manifest import Manifest
 from supervisor.core.plan import Plan, fresh_code, turned
-from supervisor.core.runs import Closed, Printed, Record, RunId
+from supervisor.core.runs import Closed, Printed, Record, RunId, SlotId
 from supervisor.core.slot import Slot
 from supervisor.core.states import earliest, process_of
 from supervisor.core.status import Vital, iso
+from supervisor.core.tree.reasons import hindrance
 from supervisor.engine import cgroups
 from supervisor.engine.engine import Engine, Output, Place
 from supervisor.engine.renewal import Renewal
@@ -86,7 +87,8 @@ class Supervisor:
     def __init__(self, manifest: Manifest, stderr: Stderr, place: Place, *, console: bool) -> None:
         settings = manifest.settings
         self.manifest = manifest
-        self.waiters = Waiters()
+        self.board: Board
+        self.waiters = Waiters(self._slot, self._hindrance)
         self.started_at = iso(clock.now().wall) or ""
         self._stderr = stderr
         self._loop = asyncio.get_running_loop()
@@ -147,7 +149,10 @@ class Supervisor:
             logger.warning("{}", warning)
         if self.board.ending is not None:
             return  # a signal has asked for the end before there was anything to stop
-        self.perform(self.board.begin(self.manifest.jobs, self._recovered.saved, clock.now(), self._recovered.lost))
+        found = self._recovered
+        self.perform(
+            self.board.begin(self.manifest.jobs, found.saved, clock.now(), found.lost, groups=self.manifest.groups)
+        )
         self._service.begun(self.board.slots.values(), clock.now())
         self._probe(self.manifest.jobs)
         self._sample_vitals()
@@ -220,8 +225,14 @@ class Supervisor:
             self._engine.probe(enabled, self._probed)
 
     def _probed(self, name: str, found: TargetFound | TargetMissing) -> None:
-        slots = [slot_id for slot_id in self.board.slots if slot_id.job == name]
+        slots = [slot.id for slot in self.board.slots_of(name)]
         self.perform(self.board.tell(slots, found, clock.now()))
+
+    def _slot(self, slot_id: SlotId) -> Slot | None:
+        return self.board.slots.get(slot_id)
+
+    def _hindrance(self, slot: Slot) -> str | None:
+        return hindrance(self.board.tree, slot)
 
     # -- orders out ----------------------------------------------------------------------------------------------------
 
@@ -357,7 +368,7 @@ class Supervisor:
         self._history.retain(manifest.settings.history_keep, manifest.settings.history_keep_runs)
         self._sample_vitals()
         before = dict(self.board.slots)
-        self.perform(self.board.apply(manifest.jobs, clock.now(), at_once=at_once))
+        self.perform(self.board.apply(manifest.jobs, clock.now(), manifest.groups, at_once=at_once))
         fresh = fresh_code(self.board.slots.values(), at_once=at_once) if code else ()
         restarted = [change.slot.id for change in fresh if change.is_restarted]
         self.perform(self.board.tell(restarted, RestartRequested(Cause.RELOAD), clock.now()))

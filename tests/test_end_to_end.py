@@ -529,3 +529,40 @@ def test_a_run_that_cannot_listen_says_why_and_leaves_nothing(app: Program) -> N
     assert "control.sock" in done.stderr
     assert "Traceback" not in done.stderr
     assert (app.folder / ".jobvisor" / "control.sock").read_text() == "precious"
+
+
+def test_a_group_gives_up_as_one_and_is_started_as_one(app: Program) -> None:
+    app.write(
+        '[groups.shop]\nmax_restarts = 0\n[jobs.db]\nrun = "jobs.sleeper:run"\ngroup = "shop"\nsettle = "50ms"\n'
+        '[jobs.web]\nrun = "jobs.sleeper:run"\ngroup = "shop"\nsettle = "50ms"\n'
+        '[jobs.page]\nrun = "jobs.sleeper:run"\nafter = ["web"]\nsettle = "50ms"\n',
+        sleeper=SLEEPER,
+    )
+    app.run()
+    web = app.eventually_job("web", state="running")["pid"]
+    page = app.eventually_job("page", state="running")["pid"]
+    os.kill(web, signal.SIGKILL)
+    app.eventually_job("db", state="blocked", reason="group shop gave up")
+    assert app.job("page")["pid"] == page
+    [group] = app.json("status")["groups"]
+    assert group == {"name": "shop", "state": "failed", "health": "failing", "restarts": 0}
+    started = app.ctl("start", "db")
+    assert started.returncode == 0, started.stderr
+    app.eventually_job("web", state="running")
+    stopped = app.ctl("stop", "shop")
+    assert stopped.stdout == "db: stopped\nweb: stopped\n"
+    assert app.json("status")["groups"][0]["state"] == "stopped"
+    assert app.ctl("start", "shop").returncode == 0
+    assert app.ctl("stop", "shpo").stderr == 'no job "shpo"; did you mean "shop"?\n'
+
+
+def test_a_group_that_is_essential_ends_the_supervisor_with_1(app: Program) -> None:
+    app.write(
+        '[groups.shop]\nmax_restarts = 0\non_give_up = "escalate"\n'
+        '[jobs.web]\nrun = "jobs.sleeper:run"\ngroup = "shop"\n[jobs.other]\nrun = "jobs.sleeper:run"\n',
+        sleeper=SLEEPER,
+    )
+    supervisor = app.run()
+    os.kill(app.eventually_job("web", state="running")["pid"], signal.SIGKILL)
+    assert supervisor.wait(20) == 1
+    assert "the supervisor ends" in app.log

@@ -61,4 +61,11 @@ class Escalate:
     slot: SlotId
 
 
-Action = Keep | Spawn | Tick | Stop | Kill | Beside | Escalate
+@dataclass(frozen=True, slots=True)
+class Fall:
+    """The slot ended and is to be restarted, if its group allows it."""
+
+    slot: SlotId
+
+
+Action = Keep | Spawn | Tick | Stop | Kill | Beside | Escalate | Fall

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from itertools import count
 
-from supervisor.core.actions import Action, Beside, Escalate, Keep, Kill
+from supervisor.core.actions import Action, Beside, Escalate, Fall, Keep, Kill
 from supervisor.core.differences import Difference, Effect, differences, effect
 from supervisor.core.ending import retry_after
 from supervisor.core.events import (
@@ -36,7 +36,6 @@ from supervisor.core.events import (
 from supervisor.core.instants import Mono, Now
 from supervisor.core.job import Command, Job, Limit
 from supervisor.core.lifecycle import step
-from supervisor.core.policy import charge
 from supervisor.core.rows import drop_made_up
 from supervisor.core.runs import Closed, Forgotten, RunId, Saved, SlotId, Trigger
 from supervisor.core.slot import Context, Slot, slot_of, to_save, with_lost
@@ -58,6 +57,8 @@ from supervisor.core.states import (
     process_of,
 )
 from supervisor.core.timetable import Gap, Unfolded, advance, again, anew, gap, schedule_id, stepped
+from supervisor.core.tree.group import Group
+from supervisor.core.tree.tree import EndAll, Tell, Tree
 
 EngineFact = Spawned | SpawnFailed | Exited | Serving | TickEnded | MemoryExceeded | Committed
 """The facts that name a run, not a slot."""
@@ -119,6 +120,7 @@ class Board:
 
     def __init__(self, rules: Rules, *, seed: str, boot: str, next_run_id: RunId) -> None:
         self.slots: dict[SlotId, Slot] = {}
+        self.tree = Tree(rules.root, self.slots_of, seed)
         self.rules = rules
         self.ending: Ending | None = None
         self._boot = boot
@@ -130,19 +132,26 @@ class Board:
         self._busy = 0
         self._restless = 0
         """Slots with a process, or one on its way."""
-        self._root_window: tuple[Mono, ...] = ()
+        self._instances: dict[str, list[SlotId]] = {}
+        """By job, without lanes."""
         self._offset: datetime | None = None
 
     # -- taking jobs on ------------------------------------------------------------------------------------------------
 
     def begin(
-        self, jobs: Iterable[Job], saved: Mapping[SlotId, Saved], now: Now, lost: Iterable[Closed] = ()
+        self,
+        jobs: Sequence[Job],
+        saved: Mapping[SlotId, Saved],
+        now: Now,
+        lost: Iterable[Closed] = (),
+        groups: Sequence[Group] = (),
     ) -> Effects:
         """Take on every job, with what an earlier supervisor saved of it; start what shall run.
 
         ``lost`` are the runs whose end nobody saw; they are tried again only as ``retries`` say.
         """
         effects = Effects()
+        self.tree.reshape(jobs, groups, self.rules.root)
         self._offset = _offset(now)
         ended: dict[SlotId, list[Closed]] = {}
         for row in lost:
@@ -154,7 +163,7 @@ class Board:
                 self._take_on(job, instance, with_lost(saved.get(slot_id), rows), now, effects)
                 for row in rows[-1:]:
                     self._try_again(slot_id, row, now)
-        return effects
+        return self._settled(now, effects)
 
     def _try_again(self, slot_id: SlotId, row: Closed, now: Now) -> None:
         """Let a lost run of a due time wait for its retry, where it has one left."""
@@ -194,19 +203,46 @@ class Board:
         slot_id = self._by_run.get(fact.run_id)
         if slot_id is not None:
             self._apply(slot_id, fact, now, effects)
+        return self._settled(now, effects)
+
+    def tell(self, slot_ids: Iterable[SlotId], event: Event, now: Now, groups: Sequence[str] = ()) -> Effects:
+        """Give an event to some slots, in order; to start, stop and restart also to whole groups."""
+        effects = Effects()
+        known = [slot_id for slot_id in slot_ids if slot_id in self.slots]
+        match event:
+            case StartRequested():
+                self.tree.start(known, groups)
+            case StopRequested(cause=cause):
+                self.tree.stop(known, groups, cause)
+            case RestartRequested(cause=Cause.RESTART):
+                self.tree.restart(known, groups)
+            case _:
+                for slot_id in known:
+                    self._apply(slot_id, event, now, effects)
+        return self._settled(now, effects)
+
+    def _settled(self, now: Now, effects: Effects) -> Effects:
+        """Return the effects with those of every order that the tree has for its slots."""
+        self.tree.pump(now)
+        while self.tree.orders:
+            match self.tree.orders.popleft():
+                case Tell(slot=slot_id, event=event):
+                    self._tell(slot_id, event, now, effects)
+                case EndAll():
+                    self._shut_down(1, now)
+            self.tree.pump(now)
+        effects.notes += self.tree.notes
+        self.tree.notes.clear()
         return effects
 
-    def tell(self, slot_ids: Iterable[SlotId], event: Event, now: Now) -> Effects:
-        """Give an event to some slots, in order; a slot's lanes hear of stops too."""
-        effects = Effects()
-        for slot_id in slot_ids:
-            if slot_id not in self.slots:
-                continue
-            if isinstance(event, StopRequested):
-                for lane in self.lanes(slot_id):
-                    self._apply(lane, event, now, effects)
-            self._apply(slot_id, event, now, effects)
-        return effects
+    def _tell(self, slot_id: SlotId, event: Event, now: Now, effects: Effects) -> None:
+        """Give an event to a slot; its lanes hear of stops too."""
+        if slot_id not in self.slots:
+            return
+        if isinstance(event, StopRequested):
+            for lane in self.lanes(slot_id):
+                self._apply(lane, event, now, effects)
+        self._apply(slot_id, event, now, effects)
 
     def trigger(self, slot_id: SlotId, now: Now) -> Effects:
         """Run a scheduled job once by hand, beside its schedule."""
@@ -218,7 +254,8 @@ class Board:
         """Return the monotonic instant at which ``advance`` wants to be called; None is never."""
         while self._heap and self.slots.get(self._heap[0][2], _NOBODY).deadline != self._heap[0][0]:
             heappop(self._heap)
-        return earliest(self._heap[0][0] if self._heap else None, self.ending.kill_at if self.ending else None)
+        kill_at = self.ending.kill_at if self.ending else None
+        return earliest(self._heap[0][0] if self._heap else None, kill_at, self.tree.deadline())
 
     def advance(self, now: Now) -> Effects:
         """Answer the passing of time up to ``now``."""
@@ -226,7 +263,7 @@ class Board:
         self._notice_step(now, effects)
         if self.ending is not None and self.ending.kill_at is not None and self.ending.kill_at <= now.mono:
             self.ending = replace(self.ending, kill_at=None)
-            effects.actions += [Kill(process.run.run_id) for process in self._processes]
+            self._end_at_once(now, effects)
         while self._heap and self._heap[0][0] <= now.mono:
             at, _, slot_id = heappop(self._heap)
             slot = self.slots.get(slot_id)
@@ -235,7 +272,8 @@ class Board:
             self._call(slot, now, effects)
             if self.slots.get(slot_id, _NOBODY).deadline == at:
                 heappush(self._heap, (at, next(self._tickets), slot_id))
-        return effects
+        self.tree.settle(now)
+        return self._settled(now, effects)
 
     def slept(self, now: Now) -> Effects:
         """Answer that the machine was suspended until now: what was due meanwhile was missed."""
@@ -244,7 +282,7 @@ class Board:
             if slot.table is not None and slot.table.next is not None and slot.table.next.at <= now.mono:
                 unfolded = gap(slot.job, slot.table, now, self._context.seed)
                 self._unfold(slot.id, unfolded, Gap.ASLEEP, now, effects)
-        return effects
+        return self._settled(now, effects)
 
     def _call(self, slot: Slot, now: Now, effects: Effects) -> None:
         """Give a slot whose deadline has come what it waits for, one thing at a time."""
@@ -312,17 +350,18 @@ class Board:
         found = differences(slot.job, job, slot.kind) if takes is not Effect.NONE else ()
         return Edit(name=job.name, before=slot.job, after=job, effect=takes, differences=found)
 
-    def apply(self, jobs: Sequence[Job], now: Now, *, at_once: bool = False) -> Effects:
+    def apply(self, jobs: Sequence[Job], now: Now, groups: Sequence[Group] = (), *, at_once: bool = False) -> Effects:
         """Make the board that of an edited manifest; only what changed is touched.
 
         A scheduled run goes on with its old settings to its end, unless the edit counts ``at_once``.
         """
         effects = Effects()
         wanted = {SlotId(job.name, instance): job for job in jobs for instance in range(1, job.instances + 1)}
-        for slot_id in [at for at in self.slots if at.lane == 0 and at not in wanted]:
-            for lane in self.lanes(slot_id):
-                self._apply(lane, StopRequested(Cause.REMOVED), now, effects)
-            self._apply(slot_id, StopRequested(Cause.REMOVED), now, effects)
+        removed = [at for at in self.slots if at.lane == 0 and at not in wanted]
+        self.tree.stop(removed, (), Cause.REMOVED)
+        self._settled(now, effects)
+        self.tree.reshape(jobs, groups, self.rules.root)
+        self.tree.keep(wanted)
         for slot_id, job in wanted.items():
             slot = self.slots.get(slot_id)
             if slot is None:
@@ -334,7 +373,7 @@ class Board:
                 self._change(slot, Edited(job, at_once), now, effects)
         order = {slot_id: place for place, slot_id in enumerate(wanted)}
         self.slots = dict(sorted(self.slots.items(), key=lambda at: order.get(replace(at[0], lane=0), len(order))))
-        return effects
+        return self._settled(now, effects)
 
     def _change(self, slot: Slot, event: Edited, now: Now, effects: Effects) -> None:
         if event.at_once and effect(slot.job, event.job, slot.kind) not in {Effect.NONE, Effect.LIVE}:
@@ -345,19 +384,23 @@ class Board:
     # -- the end -------------------------------------------------------------------------------------------------------
 
     def shut_down(self, code: int, now: Now) -> Effects:
-        """Stop everything, side by side, under one deadline. What is held stays held."""
-        effects = Effects()
-        self._shut_down(code, now, effects)
-        return effects
+        """Stop everything under one deadline, groups in their order, side by side. What is held stays held."""
+        self._shut_down(code, now)
+        return self._settled(now, Effects())
 
-    def _shut_down(self, code: int, now: Now, effects: Effects) -> None:
+    def _shut_down(self, code: int, now: Now) -> None:
         if self.ending is not None:
             return
         timeout = self.rules.stop_timeout
         self.ending = Ending(None if timeout is None else now.mono + timeout, code)
+        self.tree.shut_down([at for at, slot in self.slots.items() if slot.wanted is Wanted.UP and not slot.is_lane])
+
+    def _end_at_once(self, now: Now, effects: Effects) -> None:
+        """Kill everything; also what has not been asked to stop yet ends because it was asked."""
         for slot_id, slot in list(self.slots.items()):
             if slot.wanted is Wanted.UP:
                 self._apply(slot_id, StopRequested(Cause.SHUTDOWN), now, effects)
+        effects.actions += [Kill(process.run.run_id) for process in self._processes]
 
     def kill_all(self) -> Effects:
         """End every process now."""
@@ -369,6 +412,10 @@ class Board:
         return not self._restless
 
     # -- looking -------------------------------------------------------------------------------------------------------
+
+    def slots_of(self, job: str) -> list[Slot]:
+        """Return the instances of a job."""
+        return [self.slots[slot_id] for slot_id in self._instances.get(job, ())]
 
     def lanes(self, slot_id: SlotId) -> tuple[SlotId, ...]:
         """Return the runs beside a slot's own."""
@@ -389,6 +436,7 @@ class Board:
     def _apply(self, slot_id: SlotId, event: Event, now: Now, effects: Effects) -> None:
         before = self.slots[slot_id]
         self._context.room = self._has_room
+        self._context.cleared = self.tree.admits(event.job if isinstance(event, Edited) else before.job)
         after, actions = step(before, event, now, self._context)
         if after is not before:
             self._put(slot_id, after)
@@ -408,7 +456,9 @@ class Board:
             case Beside(run=run):
                 self._open_lane(slot_id, run.due_at, run.trigger, now, effects)
             case Escalate(slot=failed):
-                self._escalate(failed, now, effects)
+                self.tree.job_gave_up(failed, now)
+            case Fall(slot=fallen):
+                self.tree.fell(fallen)
             case Keep(record=Closed() as row) if slot_id.lane:
                 effects.actions.append(action)
                 self._count_lane(replace(slot_id, lane=0), row, now, effects)
@@ -444,18 +494,8 @@ class Board:
                     self._clear(self.slots[main.id], now, effects)
         elif slot.wanted is Wanted.REMOVED and isinstance(slot.state, Stopped) and not slot.beside:
             del self.slots[slot.id]
+            self._instances[slot.id.job].remove(slot.id)
             effects.actions.append(Keep(Forgotten(slot=slot.id)))
-
-    def _escalate(self, slot_id: SlotId, now: Now, effects: Effects) -> None:
-        """Let the root group, one_for_one, see a failed child: restart it with a fresh count, or end everything."""
-        filled = charge(self._root_window, self.rules.root, now.mono)
-        if filled is not None and self.ending is None:
-            self._root_window = filled
-            effects.notes.append(f"{slot_id.job} gave up; the root group restarts it")
-            self._apply(slot_id, StartRequested(), now, effects)
-            return
-        effects.notes.append(f"{slot_id.job} gave up and is essential: the supervisor ends")
-        self._shut_down(1, now, effects)
 
     def _admit(self, now: Now, effects: Effects) -> None:
         while self._waiters and self._has_room:
@@ -467,6 +507,8 @@ class Board:
     def _put(self, slot_id: SlotId, slot: Slot) -> None:
         before = self.slots.get(slot_id, _NOBODY)
         self.slots[slot_id] = slot
+        if before is _NOBODY and not slot.is_lane:
+            self._instances.setdefault(slot_id.job, []).append(slot_id)
         if slot.state is not before.state:
             self._busy += _is_busy(slot.state) - _is_busy(before.state)
             self._restless += is_at_rest(before.state) - is_at_rest(slot.state)
@@ -474,6 +516,8 @@ class Board:
                 self._by_run.pop(run_id, None)
             for run_id in _runs_of(slot.state):
                 self._by_run[run_id] = slot_id
+        if not slot.is_lane and self.tree.concerns(slot_id):
+            self.tree.noticed(before, slot)
         deadline = slot.deadline
         if deadline is not None and deadline != before.deadline:
             heappush(self._heap, (deadline, next(self._tickets), slot_id))

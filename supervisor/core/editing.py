@@ -15,6 +15,7 @@ from supervisor.core.slot import Context, Slot, Step
 from supervisor.core.starting import begin
 from supervisor.core.states import (
     Backoff,
+    Barred,
     Disabled,
     Failed,
     Finished,
@@ -52,9 +53,10 @@ def edited(slot: Slot, event: Edited, now: Now, context: Context) -> Step:
         orders = (*orders, *more)
     if _begins(slot, asked):
         dropped = _dropped_retry(slot)
-        slot, more = begin(slot, Trigger.START, now, context)
+        has_passed = isinstance(slot.state, Waiting)
+        slot, more = begin(slot, Trigger.START, now, context, is_gated=not has_passed)
         return slot, (*orders, *dropped, *more)
-    if isinstance(slot.state, Stopped) and not job.enabled:
+    if isinstance(slot.state, Stopped | Barred) and not job.enabled:
         return replace(slot, state=Disabled(now)), orders
     return slot, orders
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from supervisor.core.actions import Action, Escalate, Keep, Kill, Stop
+from supervisor.core.actions import Action, Escalate, Fall, Keep, Kill, Stop
 from supervisor.core.chance import chance
 from supervisor.core.durations import format_duration
 from supervisor.core.events import Cause, Exited, SpawnFailed, TickEnded
@@ -21,14 +21,15 @@ from supervisor.core.exits import (
     is_clean,
 )
 from supervisor.core.instants import ZERO, Mono, Now
-from supervisor.core.job import OnGiveUp
-from supervisor.core.policy import Again, GiveUp, Leave, Rest, decide, delay
+from supervisor.core.job import OnGiveUp, Restart
+from supervisor.core.policy import Again, Ask, GiveUp, Leave, Rest, decide, delay
 from supervisor.core.rows import drop_made_up, finalized, unserved
 from supervisor.core.runs import Attempt, Closed, Outcome, Trigger
 from supervisor.core.slot import Context, Slot, Step
-from supervisor.core.starting import begin, fresh, launch
+from supervisor.core.starting import begin
 from supervisor.core.states import (
     Backoff,
+    Barred,
     Blocked,
     Disabled,
     Failed,
@@ -37,6 +38,7 @@ from supervisor.core.states import (
     New,
     Process,
     Recording,
+    State,
     Stopped,
     Stopping,
     Ticking,
@@ -46,7 +48,7 @@ from supervisor.core.states import (
 )
 from supervisor.core.timetable import after_run, is_over
 
-ASKED = frozenset({Cause.STOP, Cause.RESTART, Cause.RELOAD, Cause.REMOVED, Cause.SHUTDOWN, Cause.REPLACED})
+ASKED = frozenset({Cause.STOP, Cause.RESTART, Cause.RELOAD, Cause.REMOVED, Cause.SHUTDOWN, Cause.REPLACED, Cause.GROUP})
 """The causes whose ends are never judged by their exit code."""
 
 
@@ -55,15 +57,19 @@ def stop(slot: Slot, cause: Cause, now: Now, context: Context) -> Step:
     slot, orders = (slot, ()) if slot.wanted is Wanted.UP else drop_made_up(slot, cause.value, now, context)
     state = slot.state
     match state:
-        case New() | Disabled() | Stopping():
+        case New() | Disabled() | Stopping() | Stopped():
             return slot, orders
-        case Waiting() | Failed() | Finished():
-            return replace(slot, state=Stopped(now)), orders
-        case Stopped():
+        case Failed() if cause is Cause.GROUP:
             return slot, orders
+        case Barred(since=since, trigger=trigger) if cause is Cause.GROUP:
+            return replace(slot, state=Barred(since=since, trigger=trigger)), orders
+        case Finished() if cause is Cause.GROUP and (slot.is_periodic or _is_temporary(slot)):
+            return slot, orders
+        case Waiting() | Failed() | Finished() | Barred():
+            return replace(slot, state=_rest(slot, cause, now)), orders
         case Backoff(failed=failed):
             dropped = (finalized(failed),) if failed is not None else ()
-            return replace(slot, state=Stopped(now)), (*orders, *dropped)
+            return replace(slot, state=_rest(slot, cause, now)), (*orders, *dropped)
         case Blocked(run=run):
             slot, kept = unserved(slot, run, Outcome.MISSED, cause.value, now, context)
             orders += kept
@@ -73,10 +79,21 @@ def stop(slot: Slot, cause: Cause, now: Now, context: Context) -> Step:
             orders += (Keep(row),)
     process = process_of(state)
     if process is None:
-        return replace(slot, state=Waiting(now) if slot.wanted is Wanted.UP else Stopped(now)), orders
+        return replace(slot, state=_rest(slot, cause, now)), orders
     tick = state if isinstance(state, Ticking) else None
     stopping, order = _stopping(process, tick, cause, now)
     return replace(slot, state=stopping), (*orders, order)
+
+
+def _is_temporary(slot: Slot) -> bool:
+    return slot.job.supervision.restart is Restart.NEVER
+
+
+def _rest(slot: Slot, cause: Cause, now: Now) -> State:
+    """Return where a slot without a process comes to rest when it is stopped."""
+    if slot.wanted is not Wanted.UP:
+        return Stopped(now)
+    return Barred(since=now, trigger=Trigger.RESTART) if cause is Cause.GROUP else Waiting(now)
 
 
 def _stopping(process: Process, tick: Ticking | None, cause: Cause, now: Now) -> tuple[Stopping, Action]:
@@ -210,14 +227,10 @@ def _after_due_run(slot: Slot, end: End, context: Context) -> Step:
     is_last = slot.wanted is Wanted.UP and slot.table is not None and is_over(slot.table)
     if is_last and end.outcome.is_failure:
         return replace(slot, state=Failed(end.now, _phrase(row, end.exit))), (Keep(row),)
-    slot, orders = _rested(slot, end.now, context)
-    return slot, (Keep(row), *orders)
-
-
-def _rested(slot: Slot, now: Now, context: Context) -> Step:
     if slot.is_lane:
-        return replace(slot, state=Waiting(now)), ()
-    return begin(slot, Trigger.START, now, context)
+        return replace(slot, state=Waiting(end.now)), (Keep(row),)
+    slot, orders = begin(slot, Trigger.START, end.now, context, is_gated=end.cause is Cause.GROUP)
+    return slot, (Keep(row), *orders)
 
 
 def _retry(slot: Slot, end: End, context: Context) -> Backoff | None:
@@ -268,9 +281,11 @@ def _after_process(slot: Slot, end: End, context: Context) -> Step:
     """Answer the end of a long-lived job's or a Worker's process by its restart policy."""
     now = end.now
     if slot.wanted is not Wanted.UP or not slot.job.enabled or end.cause in ASKED:
-        return begin(slot, Trigger.MANUAL, now, context)
+        if slot.wanted is Wanted.UP and end.cause is Cause.GROUP and _is_temporary(slot):
+            return replace(slot, state=Finished(now)), ()
+        return begin(slot, Trigger.RESTART if end.cause is Cause.GROUP else Trigger.MANUAL, now, context)
     if isinstance(end.exit, Lost):
-        return launch(slot, fresh(slot, Trigger.RESTART, context), now, context)
+        return begin(slot, Trigger.RESTART, now, context)
     rules = slot.job.supervision
     ran_well = _ran_for(slot, end.process, now) >= rules.limit.within
     streak = 0 if ran_well else slot.streak
@@ -281,6 +296,7 @@ def _after_process(slot: Slot, end: End, context: Context) -> Step:
         streak=streak,
         now=now.mono,
         luck=chance(context.seed, "restart", slot.id, end.process.run.run_id),
+        is_grouped=slot.job.group is not None,
     )
     last = slot.tally.last
     phrase = _phrase(last, end.exit) if isinstance(last, Closed) else describe(end.exit)
@@ -294,11 +310,15 @@ def _after_process(slot: Slot, end: End, context: Context) -> Step:
             escalates = rules.on_give_up is OnGiveUp.ESCALATE
             orders = (Escalate(slot.id),) if escalates else ()
             return replace(slot, state=Failed(now, reason), streak=streak), orders
+        case Ask():
+            return replace(slot, state=Barred(since=now, trigger=Trigger.RESTART, last=phrase), streak=streak), (
+                Fall(slot.id),
+            )
         case Again(delay=wait, window=window, streak=streak):
             tally = replace(slot.tally, restarts=slot.tally.restarts + 1)
             slot = replace(slot, window=window, streak=streak, tally=tally)
             if wait == ZERO:
-                return launch(slot, fresh(slot, Trigger.RESTART, context), now, context)
+                return begin(slot, Trigger.RESTART, now, context)
             return replace(slot, state=Backoff(since=now, until=now.mono + wait, last=phrase)), ()
 
 

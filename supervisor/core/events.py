@@ -23,6 +23,8 @@ class Cause(StrEnum):
     DEADLINE = "deadline"
     REPLACED = "replaced"
     MEMORY = "over limits.memory"
+    GROUP = "group"
+    """Its group stops and starts its members together, or has given up."""
 
 
 # -- from the engine ---------------------------------------------------------------------------------------------------
@@ -134,6 +136,33 @@ class Admitted:
     """``max_running`` has room for the slot's run."""
 
 
+# -- from its group ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """What held the slot back does so no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """The group has charged the restart of a slot that fell: it starts again after ``wait``."""
+
+    wait: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The limit of the group is reached: the slot that fell is not restarted."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """The slot's whole group starts anew: whatever has ended in it may run again, but for what is held."""
+
+
 # -- from people -------------------------------------------------------------------------------------------------------
 
 
@@ -152,6 +181,11 @@ class StopRequested:
     """An end is asked: held by hand, removed by a reload, or the whole supervisor stops."""
 
     cause: Cause = Cause.STOP
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRequested:
+    """By hand: not wanted any more; its stop comes when those that were started after it are down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +227,14 @@ Event = (
     | Due
     | Passed
     | Admitted
+    | Released
+    | Allowed
+    | Refused
+    | Renewed
     | Begun
     | StartRequested
     | StopRequested
+    | HoldRequested
     | RestartRequested
     | PauseRequested
     | ResumeRequested

@@ -84,7 +84,10 @@ class Backoff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Supervision:
-    """How the ends of a job's processes are answered, and how they are brought about."""
+    """How the ends of a job's processes are answered, and how they are brought about.
+
+    In a named group ``limit`` is the group's, and so is ``backoff`` unless the job has its own.
+    """
 
     restart: Restart = Restart.ALWAYS
     success_exit: SuccessExit = field(default_factory=SuccessExit)
@@ -199,6 +202,10 @@ class Job:
     description: str = ""
     enabled: bool = True
     instances: int = 1
+    group: str | None = None
+    """The group whose strategy and limit govern it; None: it is one of its own."""
+    after: tuple[str, ...] = ()
+    """Jobs that must be ready before it starts."""
     supervision: Supervision = field(default_factory=Supervision)
     timing: Timing = field(default_factory=Timing)
     process: Process = field(default_factory=Process)

@@ -14,6 +14,7 @@ from supervisor.core import editing, ending, overlap, rows, starting
 from supervisor.core.actions import Action, Kill
 from supervisor.core.events import (
     Admitted,
+    Allowed,
     Begun,
     Cause,
     Committed,
@@ -22,9 +23,13 @@ from supervisor.core.events import (
     Elapsed,
     Event,
     Exited,
+    HoldRequested,
     MemoryExceeded,
     Passed,
     PauseRequested,
+    Refused,
+    Released,
+    Renewed,
     RestartRequested,
     ResumeRequested,
     Serving,
@@ -42,6 +47,7 @@ from supervisor.core.runs import Attempt, Outcome, Trigger
 from supervisor.core.slot import Context, Slot, Step, to_save
 from supervisor.core.states import (
     Backoff,
+    Barred,
     Blocked,
     Disabled,
     Failed,
@@ -65,7 +71,7 @@ def step(slot: Slot, event: Event, now: Now, context: Context) -> tuple[Slot, tu
     return after, (*to_save(slot, after), *actions)
 
 
-def _next(slot: Slot, event: Event, now: Now, context: Context) -> Step:  # noqa: C901, PLR0912  # one match
+def _next(slot: Slot, event: Event, now: Now, context: Context) -> Step:  # noqa: C901, PLR0912, PLR0915  # one match
     match slot.state, event:
         # -- taken on, and what its target turned out to be
         case New(), Begun():
@@ -101,6 +107,8 @@ def _next(slot: Slot, event: Event, now: Now, context: Context) -> Step:  # noqa
             return rows.not_run(slot, event, Outcome.SKIPPED, f"in back-off after {last}", now, context)
         case Stopped(), Due():
             return rows.not_run(slot, event, Outcome.MISSED, "stopped by hand", now, context)
+        case Barred(), Due():
+            return rows.not_run(slot, event, Outcome.MISSED, "blocked: not started yet", now, context)
         case Failed(reason=reason), Due():
             return rows.not_run(slot, event, Outcome.SKIPPED, reason, now, context)
         case Finished(), Due():
@@ -125,6 +133,16 @@ def _next(slot: Slot, event: Event, now: Now, context: Context) -> Step:  # noqa
             return replace(slot, state=replace(slot.state, process=replace(process, pid=pid))), ()
         case Running(settles_at=settles_at), Elapsed() if settles_at is not None and settles_at <= now.mono:
             return replace(slot, state=replace(slot.state, settles_at=None), problem=None), ()
+
+        # -- groups
+        case Barred(last=None, trigger=trigger), Released():
+            return starting.begin(slot, trigger, now, context)
+        case Barred(last=str()), Allowed(wait=wait):
+            return starting.allowed(slot, wait, now, context)
+        case Barred(last=str()), Refused(reason=reason):
+            return replace(slot, state=Failed(now, reason)), ()
+        case ((Finished() | Failed() | Backoff(retry=None) | Barred()), Renewed()):
+            return replace(slot, state=Barred(since=now, trigger=Trigger.RESTART), streak=0), ()
 
         # -- ticks
         case Ticking(process=process), TickEnded(run_id=run_id, error=None) if process.run.run_id == run_id:
@@ -165,8 +183,12 @@ def _next(slot: Slot, event: Event, now: Now, context: Context) -> Step:  # noqa
         # -- people
         case _, StartRequested():
             return starting.by_hand(replace(slot, window=(), streak=0), now, context)
+        case _, StopRequested(cause=Cause.GROUP) if slot.wanted is not Wanted.UP:
+            return slot, ()
         case _, StopRequested(cause=cause):
             return ending.stop(replace(slot, wanted=_WANTED[cause]), cause, now, context)
+        case _, HoldRequested():
+            return replace(slot, wanted=Wanted.HELD), ()
         case ((Starting() | Running() | Idle() | Ticking()), RestartRequested(cause=cause)):
             return ending.stop(replace(slot, wanted=Wanted.UP, window=(), streak=0), cause, now, context)
         case ((Recording(process=None) | Blocked(process=None)), RestartRequested()):
@@ -186,6 +208,7 @@ def _next(slot: Slot, event: Event, now: Now, context: Context) -> Step:  # noqa
 
 _WANTED = {
     Cause.STOP: Wanted.HELD,
+    Cause.GROUP: Wanted.UP,
     Cause.REMOVED: Wanted.REMOVED,
     Cause.SHUTDOWN: Wanted.ENDING,
 }

@@ -1,6 +1,6 @@
 """Which slots the names on a command line mean: exact labels, job names, and ``*`` patterns."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -19,16 +19,26 @@ class Unmatched:
         return f'no job "{self.name}"{hint}'
 
 
-def select(names: Sequence[str], labels: Sequence[str]) -> list[str] | Unmatched:
+def select(
+    names: Sequence[str],
+    labels: Sequence[str],
+    groups: Mapping[str, Sequence[str]] | None = None,
+    known: Sequence[str] = (),
+) -> list[str] | Unmatched:
     """Return the labels that the names mean, in the order of the labels; the first name that means none is said.
 
-    A label is ``web`` or, of several instances, ``web:2``; ``web`` then means all of them.
+    A label is ``web`` or, of several instances, ``web:2``; ``web`` then means all of them. Of ``groups`` a name means
+    the jobs; ``known`` are other names that a misspelt one may have meant.
     """
     chosen: set[str] = set()
     for name in names:
+        if groups and name in groups:
+            inside = set(groups[name])
+            chosen |= {label for label in labels if label.partition(":")[0] in inside}
+            continue
         matched = {label for label in labels if _means(name, label)}
         if not matched:
-            near = get_close_matches(name, [*labels, *(label.partition(":")[0] for label in labels)], n=1)
+            near = get_close_matches(name, [*labels, *(label.partition(":")[0] for label in labels), *known], n=1)
             return Unmatched(name, near[0] if near else None)
         chosen |= matched
     return [label for label in labels if label in chosen]

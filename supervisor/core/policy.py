@@ -38,7 +38,12 @@ class GiveUp:
     within: timedelta
 
 
-Verdict = Again | Rest | Leave | GiveUp
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """To be restarted, if the group that it is in allows it."""
+
+
+Verdict = Again | Rest | Leave | GiveUp | Ask
 
 
 def decide(
@@ -49,6 +54,7 @@ def decide(
     streak: int,
     now: Mono,
     luck: float,
+    is_grouped: bool = False,
 ) -> Verdict:
     """Judge an end that nobody asked for. ``luck`` in [0, 1) places the delay inside its jitter."""
     match rules.restart, clean:
@@ -56,6 +62,8 @@ def decide(
             return Rest()
         case (Restart.NEVER, False):
             return Leave()
+    if is_grouped:
+        return Ask()
     filled = charge(window, rules.limit, now)
     if filled is None:
         assert rules.limit.max_restarts is not None

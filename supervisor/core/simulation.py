@@ -4,7 +4,7 @@ Processes come up at once and rows are on disk at once; a run ends when the leng
 is asked to.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
@@ -18,6 +18,7 @@ from supervisor.core.instants import Mono, Now
 from supervisor.core.job import Job, Run
 from supervisor.core.kind import Kind
 from supervisor.core.runs import Attempt, RunId, Saved, SlotId
+from supervisor.core.tree.group import Group
 
 Lengths = Callable[[Attempt], timedelta | None]
 """How long a run or tick takes; None is until it is ended by hand."""
@@ -52,10 +53,10 @@ class Simulation:
     """Processes and their runs or ticks whose end is not planned yet."""
     _order: Iterator[int] = field(default_factory=count)
 
-    def begin(self, jobs: Iterable[Job], saved: Mapping[SlotId, Saved]) -> None:
-        """Take on jobs, with what an earlier supervisor saved of them, and tell what their targets are."""
+    def begin(self, jobs: Iterable[Job], saved: Mapping[SlotId, Saved], groups: Sequence[Group] = ()) -> None:
+        """Take on jobs and groups, with what an earlier supervisor saved of them, and tell what their targets are."""
         jobs = tuple(jobs)
-        self.perform(self.board.begin(jobs, saved, self.now))
+        self.perform(self.board.begin(jobs, saved, self.now, groups=groups))
         for job in jobs:
             if isinstance(job.target, Run):
                 found = TargetFound(Kind.WORKER if job.name in self.workers else Kind.FUNCTION)

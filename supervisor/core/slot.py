@@ -176,6 +176,8 @@ class Context:
     ids: Iterator[int] = field(default_factory=lambda: count(1))
     room: bool = True
     """False when ``max_running`` runs are active."""
+    cleared: bool = True
+    """False while the slot's group, or a job that must be ready first, holds it back."""
     patience: timedelta = timedelta(seconds=1)
     """How long a run waits for its row to be on disk."""
 

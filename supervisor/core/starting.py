@@ -1,16 +1,18 @@
 """From wanted to running: taking a slot on, launching a run, and each step of its start."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from supervisor.core.actions import Keep, Spawn, Tick
 from supervisor.core.events import Due
-from supervisor.core.instants import Mono, Now
+from supervisor.core.instants import ZERO, Mono, Now
 from supervisor.core.kind import Kind
 from supervisor.core.rows import attempt, unserved
 from supervisor.core.runs import Attempt, Opened, Outcome, Trigger
 from supervisor.core.slot import Context, Slot, Step
 from supervisor.core.states import (
     Backoff,
+    Barred,
     Blocked,
     Disabled,
     Failed,
@@ -32,12 +34,17 @@ PRESUMED = Kind.FUNCTION
 """What a target that cannot be had counts as: its due times come, and each run says what is missing."""
 
 
-def begin(slot: Slot, trigger: Trigger, now: Now, context: Context) -> Step:
-    """Bring a slot that has no process to where its job and people want it."""
+def begin(slot: Slot, trigger: Trigger, now: Now, context: Context, *, is_gated: bool = True) -> Step:
+    """Bring a slot that has no process to where its job and people want it, as far as group and ``after`` let it.
+
+    Where it is not gated, it has passed that gate before and has only done one of its due runs.
+    """
     if not slot.job.enabled:
         return replace(slot, state=Disabled(now)), ()
     if slot.wanted is not Wanted.UP:
         return replace(slot, state=Stopped(now)), ()
+    if is_gated and not context.cleared:
+        return replace(slot, state=Barred(since=now, trigger=trigger)), ()
     if slot.job.schedule is None or slot.is_worker:
         return launch(slot, fresh(slot, trigger, context), now, context)
     if slot.table is not None and is_over(slot.table):
@@ -127,14 +134,25 @@ def after_backoff(slot: Slot, now: Now, context: Context) -> Step:
     assert isinstance(state, Backoff)
     if state.retry is not None:
         return launch(slot, state.retry, now, context, deadline_at=state.deadline_at)
-    return launch(slot, fresh(slot, Trigger.RESTART, context), now, context)
+    return begin(slot, Trigger.RESTART, now, context)
+
+
+def allowed(slot: Slot, wait: timedelta, now: Now, context: Context) -> Step:
+    """Answer that the group has charged a restart; it may yet have to wait for others of the group."""
+    state = slot.state
+    assert isinstance(state, Barred)
+    tally = replace(slot.tally, restarts=slot.tally.restarts + 1)
+    slot = replace(slot, streak=slot.streak + 1, tally=tally)
+    if wait == ZERO:
+        return begin(slot, Trigger.RESTART, now, context)
+    return replace(slot, state=Backoff(since=now, until=now.mono + wait, last=state.last or "")), ()
 
 
 def by_hand(slot: Slot, now: Now, context: Context) -> Step:
     """Answer a start by hand: at once, out of hold, give-up and back-off alike; no run of a scheduled job."""
     slot = replace(slot, wanted=Wanted.UP)
     match slot.state:
-        case Stopped() | Failed() | Finished() | Backoff(retry=None):
+        case Stopped() | Failed() | Finished() | Backoff(retry=None) | Barred():
             return begin(slot, Trigger.MANUAL, now, context)
         case _:
             return slot, ()

@@ -7,7 +7,7 @@ from enum import StrEnum
 from supervisor.core.events import Cause
 from supervisor.core.instants import Mono, Now
 from supervisor.core.job import Job
-from supervisor.core.runs import Attempt
+from supervisor.core.runs import Attempt, Trigger
 
 
 class Wanted(StrEnum):
@@ -51,6 +51,17 @@ class Stopped:
     """At rest because somebody asked for it."""
 
     since: Now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Barred:
+    """May not start yet: its group, or a job that must be ready first, holds it back."""
+
+    since: Now
+    trigger: Trigger
+    """Of the start, once it may."""
+    last: str | None = None
+    """How it fell; its group has yet to say whether it is restarted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +176,7 @@ State = (
     New
     | Disabled
     | Stopped
+    | Barred
     | Waiting
     | Blocked
     | Recording
@@ -210,7 +222,7 @@ def earliest(*instants: Mono | None) -> Mono | None:
 
 def is_at_rest(state: State) -> bool:
     """True where nothing runs, is ordered or comes by itself."""
-    return isinstance(state, New | Disabled | Stopped | Waiting | Failed | Finished)
+    return isinstance(state, New | Disabled | Stopped | Barred | Waiting | Failed | Finished)
 
 
 def last_due(state: State) -> datetime | None:

@@ -1,6 +1,6 @@
 """What ``status`` says of each slot: one word of state, one of health with its reason, and the figures."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -13,6 +13,7 @@ from supervisor.core.runs import Closed, NotRun, RunId
 from supervisor.core.slot import Slot
 from supervisor.core.states import (
     Backoff,
+    Barred,
     Blocked,
     Disabled,
     Failed,
@@ -61,6 +62,8 @@ UNMEASURED = Vital()
 def state_word(slot: Slot) -> str:
     """Return the STATE column."""
     match slot.state:
+        case Barred():
+            return "blocked"
         case Waiting() | Idle():
             return "paused" if slot.paused else "waiting"
         case New() | Recording() | Starting():
@@ -92,7 +95,7 @@ def health(slot: Slot, now: Now) -> tuple[Health, str | None]:
     if late is not None:
         return Health.LATE, late
     match slot.state:
-        case New() | Recording() | Starting() | Blocked():
+        case New() | Recording() | Starting() | Barred() | Blocked():
             return Health.STARTING, None
         case Stopping(cause=cause):
             return Health.OK, f"stopping: {cause.value}"
@@ -150,13 +153,20 @@ def brief(row: Closed | NotRun) -> str:
     return row.outcome.value
 
 
-def report(slots: Iterable[Slot], vitals: Mapping[RunId, Vital], now: Now) -> list[dict[str, Any]]:
-    """Return the ``jobs`` of ``status --json``, in manifest order; a job's lanes stand in its own row."""
-    return [_row(slot, vitals, now) for slot in slots if not slot.is_lane]
+def report(
+    slots: Iterable[Slot], vitals: Mapping[RunId, Vital], now: Now, why: Callable[[Slot], str]
+) -> list[dict[str, Any]]:
+    """Return the ``jobs`` of ``status --json``, in manifest order; a job's lanes stand in its own row.
+
+    ``why`` tells what a slot waits for that its group, or a job before it, holds back.
+    """
+    return [_row(slot, vitals, now, why) for slot in slots if not slot.is_lane]
 
 
-def _row(slot: Slot, vitals: Mapping[RunId, Vital], now: Now) -> dict[str, Any]:
+def _row(slot: Slot, vitals: Mapping[RunId, Vital], now: Now, why: Callable[[Slot], str]) -> dict[str, Any]:
     word, reason = health(slot, now)
+    if isinstance(slot.state, Barred) and word is not Health.FAILING:
+        reason = why(slot)
     process = process_of(slot.state)
     vital = vitals.get(process.run.run_id, UNMEASURED) if process else UNMEASURED
     up = now.mono - process.began.mono if process else None
@@ -186,7 +196,7 @@ def _next_due(slot: Slot, now: Now) -> datetime | None:
     """Return when something will start: the next try in back-off, else the next due time."""
     if isinstance(slot.state, Backoff):
         return now.wall_of(slot.state.until)
-    if slot.table is None or isinstance(slot.state, Disabled | Finished | Failed | Stopped) or slot.paused:
+    if slot.table is None or isinstance(slot.state, Disabled | Finished | Failed | Stopped | Barred) or slot.paused:
         return None
     return slot.table.next_due_at
 

@@ -8,6 +8,7 @@ from supervisor.core.runs import Closed, NotRun, Outcome, RunId
 from supervisor.core.slot import Slot
 from supervisor.core.states import (
     Backoff,
+    Barred,
     Blocked,
     Disabled,
     Failed,
@@ -33,8 +34,8 @@ class Verdict:
 class Wait(Protocol):
     """A question to a slot after each of its changes; None is not yet."""
 
-    def answer(self, slot: Slot) -> Verdict | None:
-        """Return the verdict once there is one."""
+    def answer(self, slot: Slot, hindrance: str | None, /) -> Verdict | None:
+        """Return the verdict once there is one; ``hindrance`` says why a blocked slot will not start by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class CameUp:
     restarts: int
     old: RunId | None = None
 
-    def answer(self, slot: Slot) -> Verdict | None:
+    def answer(self, slot: Slot, hindrance: str | None = None) -> Verdict | None:
         """Return whether the slot came up: alive for ``settle``, serving, or waiting for its due time."""
         if slot.wanted is not Wanted.UP and slot.job.enabled:
             return Verdict(ok=False, message="stopped meanwhile")
@@ -61,6 +62,8 @@ class CameUp:
                 return Verdict(ok=False, message=slot.problem)
             case Waiting() if slot.kind is not None:
                 return Verdict(ok=True, message="waiting for its next due time")
+            case Barred() if hindrance is not None:
+                return Verdict(ok=False, message=f"blocked: {hindrance}")
             case Blocked():
                 return Verdict(ok=True, message="blocked: waits for max_running")
             case Finished():
@@ -76,7 +79,7 @@ class CameUp:
 class WentDown:
     """Waits until nothing of a slot runs."""
 
-    def answer(self, slot: Slot) -> Verdict | None:
+    def answer(self, slot: Slot, _: str | None = None) -> Verdict | None:
         """Return that the slot is at rest, or that somebody started it again."""
         if slot.wanted is Wanted.UP and not isinstance(slot.state, Disabled):
             return Verdict(ok=False, message="started again meanwhile")
@@ -92,7 +95,7 @@ class RunEnded:
 
     due_at: datetime
 
-    def answer(self, slot: Slot) -> Verdict | None:
+    def answer(self, slot: Slot, _: str | None = None) -> Verdict | None:
         """Return how the run was judged."""
         match slot.tally.last:
             case NotRun(run=run, outcome=outcome, reason=reason) if run.due_at == self.due_at:

@@ -14,6 +14,7 @@ from world import MINUTE, NOON, START, long_lived, periodic, worker
 from supervisor.core.actions import Keep
 from supervisor.core.events import (
     Admitted,
+    Allowed,
     Begun,
     Cause,
     Committed,
@@ -22,9 +23,13 @@ from supervisor.core.events import (
     Elapsed,
     Event,
     Exited,
+    HoldRequested,
     MemoryExceeded,
     Passed,
     PauseRequested,
+    Refused,
+    Released,
+    Renewed,
     RestartRequested,
     ResumeRequested,
     Serving,
@@ -45,6 +50,7 @@ from supervisor.core.slot import Context, Slot
 from supervisor.core.states import (
     STATES,
     Backoff,
+    Barred,
     Blocked,
     Disabled,
     Failed,
@@ -87,6 +93,8 @@ def states(job: Job, kind: Kind) -> Iterator[State]:
     yield New()
     yield Disabled(START)
     yield Stopped(START)
+    yield Barred(since=START, trigger=Trigger.RESTART)
+    yield Barred(since=START, trigger=Trigger.RESTART, last="exit 1")
     yield Waiting(START)
     yield Blocked(since=START, run=tick if held else run, until=PAST, process=held)
     yield Recording(since=START, run=tick if held else run, until=PAST, process=held)
@@ -118,12 +126,22 @@ def events(job: Job, kind: Kind) -> Iterator[Event]:
     yield Exited(run_id=1, ended=Code(1))
     yield MemoryExceeded(1)
     yield Elapsed()
+    yield Released()
+    yield Allowed(MINUTE)
+    yield Refused("gave up")
+    yield Renewed()
     yield StartRequested()
     yield StopRequested()
+    yield HoldRequested()
+    yield StopRequested(Cause.GROUP)
     yield RestartRequested()
     yield PauseRequested()
     yield ResumeRequested()
     yield Edited(replace(job, target=Command(argv=("other",))))
+
+
+def said(event: Event) -> str:
+    return "by its group" if event == StopRequested(Cause.GROUP) else type(event).__name__
 
 
 def printed() -> Iterator[str]:
@@ -131,14 +149,14 @@ def printed() -> Iterator[str]:
         table = anew(job, START, "seed", first_sight=False).table if job.schedule else None
         yield f"# {name}"
         for state in states(job, kind):
-            yield f"\n{type(state).__name__}"
+            yield f"\n{type(state).__name__}{' (fell)' if isinstance(state, Barred) and state.last else ''}"
             wanted = Wanted.HELD if isinstance(state, Stopped | Stopping) else Wanted.UP
             slot = Slot(id=SlotId(job.name), job=job, kind=kind, state=state, wanted=wanted, table=table)
             for event in events(job, kind):
                 after, orders = step(slot, event, START, Context(seed="seed"))
                 names = [type(o.record).__name__ if isinstance(o, Keep) else type(o).__name__ for o in orders]
                 moved = type(after.state).__name__ if after.state != state else "-" if after is slot else "="
-                yield f"  {type(event).__name__:<17} {moved:<10} {' '.join(names)}".rstrip()
+                yield f"  {said(event):<17} {moved:<10} {' '.join(names)}".rstrip()
         yield ""
 
 

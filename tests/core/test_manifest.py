@@ -172,7 +172,6 @@ def test_other_names_are_refused(name: str) -> None:
         ("defaults = []", "jobs.toml:1: defaults: found an array; expected a table"),
         ("include = 'x'", 'jobs.toml:1: include: found "x"; expected an array of paths or patterns'),
         ("include = ['x', 3]", "jobs.toml:1: include[1]: found 3; expected a string that is not empty"),
-        ("[groups.web]", "jobs.toml:1: groups: not yet supported (jobs that are supervised together); remove it"),
         ("[notify.ops]", "jobs.toml:1: notify: not yet supported (who is told, and how); remove it"),
     ],
 )
@@ -183,13 +182,12 @@ def test_what_does_not_belong_at_the_top_is_refused(text: str, told: str) -> Non
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("[defaults]", "defaults: belongs in jobs.toml; an included file adds [jobs.NAME] tables alone"),
-        ("include = []", "include: belongs in jobs.toml; an included file adds [jobs.NAME] tables alone"),
+        ("[defaults]", "defaults: belongs in jobs.toml; an included file adds [jobs.NAME] and [groups.NAME]"),
+        ("include = []", "include: belongs in jobs.toml; an included file adds [jobs.NAME] and [groups.NAME]"),
         ("[job.x]", 'job: unknown key in an included file; did you mean "jobs"?'),
-        ("[groups.web]", "groups: not yet supported (jobs that are supervised together); remove it"),
     ],
 )
-def test_an_included_file_adds_jobs_alone(text: str, told: str) -> None:
+def test_an_included_file_adds_jobs_and_groups_alone(text: str, told: str) -> None:
     assert problems(ONE, sub=text) == [f"jobs.d/sub.toml:1: {told}"]
 
 

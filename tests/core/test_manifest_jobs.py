@@ -337,7 +337,7 @@ def test_a_bad_value_is_refused_with_what_was_expected(lines: str, why: str) -> 
     assert problem(f'command = "x"\n{lines}') == why
 
 
-@pytest.mark.parametrize("name", ["max_age", "group", "after", "start_timeout", "ready", "health", "heartbeat",
+@pytest.mark.parametrize("name", ["max_age", "start_timeout", "ready", "health", "heartbeat",
                                   "notify"])  # fmt: skip
 def test_what_is_not_built_yet_is_refused_and_not_ignored(name: str) -> None:
     assert problem(f'command = "x"\n{name} = {{}}').startswith(f"{name}: not yet supported (")

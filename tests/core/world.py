@@ -12,6 +12,7 @@ from supervisor.core.job import Command, Job, Limit, Run, Supervision, Timing
 from supervisor.core.runs import Closed, NotRun, Opened, Saved, SlotId, Trigger
 from supervisor.core.schedule import Delay, Every, Schedule
 from supervisor.core.simulation import GOOD, Lengths, Simulation, forever
+from supervisor.core.tree.group import Group
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 START = Now(NOON, timedelta(hours=1))
@@ -59,6 +60,7 @@ class World(Simulation):
         first_run_id: int = 1,
         workers: frozenset[str] = frozenset(),
         obedient: bool = False,
+        groups: tuple[Group, ...] = (),
     ) -> None:
         rules = Rules(root=root, max_running=max_running)
         board = Board(rules, seed="seed", boot="boot-1", next_run_id=first_run_id)
@@ -71,7 +73,7 @@ class World(Simulation):
         self.rows: list[Closed | NotRun | Opened] = []
         self.orders: list[Action] = []
         self.notes: list[str] = []
-        self.begin(jobs, dict(self.saved))
+        self.begin(jobs, dict(self.saved), groups)
 
     def perform(self, effects: Effects) -> None:
         self.notes += effects.notes

@@ -1,17 +1,13 @@
 """Making one ``Job`` of a ``[jobs.NAME]`` table and the defaults."""
 
 from collections.abc import Mapping
-from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
-from supervisor.core.durations import format_duration
 from supervisor.core.job import (
     KIND_KEYS,
     Backoff,
     Command,
     Job,
-    Limit,
     LogFiles,
     LogMode,
     Missed,
@@ -20,7 +16,9 @@ from supervisor.core.job import (
     Supervision,
     Timing,
 )
+from supervisor.core.manifest.groups import unknown_group
 from supervisor.core.manifest.keys import JOB, TIMING, WHAT, WHEN
+from supervisor.core.manifest.limits import make_backoff, make_limit
 from supervisor.core.manifest.merged import Merged, merge
 from supervisor.core.manifest.origins import origins
 from supervisor.core.manifest.problems import Problems, Source
@@ -31,10 +29,11 @@ from supervisor.core.manifest.settings import Surroundings
 from supervisor.core.manifest.tables import read_table
 from supervisor.core.manifest.targets import split
 from supervisor.core.manifest.wording import Path, nearest
+from supervisor.core.tree.group import Group
 
-_MINUTE = timedelta(minutes=1)
 _KNOWN = tuple(JOB)
 _TIMING = tuple(name for name in TIMING if name not in {"timezone", "align", "offset"})
+_OF_THE_GROUP = ("max_restarts", "within", "on_give_up")
 _SUPERVISION = ("restart", "success_exit", "on_give_up", "stop_signal", "stop_timeout", "settle")
 
 
@@ -42,8 +41,16 @@ class Jobs:
     """Makes the jobs of one manifest. ``defaults`` is [defaults] as it was read from the file ``main``."""
 
     def __init__(
-        self, around: Surroundings, problems: Problems, *, timezone: str, main: Source, defaults: Mapping[str, Any]
+        self,
+        around: Surroundings,
+        problems: Problems,
+        *,
+        timezone: str,
+        main: Source,
+        defaults: Mapping[str, Any],
+        groups: Mapping[str, Group],
     ) -> None:
+        self._groups = groups
         self._problems = problems
         self._schedules = Schedules(around, timezone)
         self._processes = Processes(around)
@@ -75,7 +82,8 @@ class Jobs:
         zone_name, zone = self._schedules.zone(table)
         schedule = self._schedules.schedule(table, zone_name, zone)
         target = _target(table)
-        supervision = _supervision(table)
+        group = self._group(source, path, own)
+        supervision = _supervision(table, group)
         process = self._processes.process(table)
         timing = _timing(table, zone_name)
         if len(self._problems.found) > before or target is None:
@@ -88,6 +96,8 @@ class Jobs:
             description=values.get("description", ""),
             enabled=values.get("enabled", True),
             instances=values.get("instances", 1),
+            group=group.name if group is not None else None,
+            after=tuple(dict.fromkeys(values.get("after", ()))),
             supervision=supervision,
             timing=timing,
             process=process,
@@ -96,6 +106,20 @@ class Jobs:
             where=source.place(path),
             origins=origins(table, own, self._main),
         )
+
+    def _group(self, source: Source, path: Path, own: Mapping[str, Any]) -> Group | None:
+        """Return the group that a job names; there the job has no limit of its own."""
+        name = own.get("group")
+        if name is None:
+            return None
+        group = self._groups.get(name)
+        if group is None:
+            self._problems.add(source, (*path, "group"), unknown_group(name, tuple(self._groups)))
+        for key in _OF_THE_GROUP:
+            if key in own:
+                what = f"the limit of a group is shared by its members; write it in [groups.{name}]"
+                self._problems.add(source, (*path, key), what)
+        return group
 
     def _one_of_each(self, source: Source, path: Path, raw: Mapping[str, Any], meant: set[str | None]) -> None:
         what = [key for key in raw if key in WHAT]
@@ -128,29 +152,26 @@ def _target(table: Merged) -> Run | Command | None:
     return None
 
 
-def _supervision(table: Merged) -> Supervision:
+def _supervision(table: Merged, group: Group | None) -> Supervision:
+    """Return the rules of a job; in a group the limit is the group's, and the back-off unless the job has its own."""
     values = table.values
     backoff = _backoff(table)
-    # a job that is restarted at once needs a limit, one that backs off is tried for ever
-    most = values.get("max_restarts", 5 if backoff is None else None)
+    limit = make_limit(values, backoff)
+    if group is not None:
+        limit = group.limit
+        backoff = backoff if "backoff" in table.own else group.backoff
     return Supervision(
-        limit=Limit(max_restarts=most, within=values.get("within", _MINUTE)),
+        limit=limit,
         backoff=backoff,
         **{name: values[name] for name in _SUPERVISION if name in values},
     )
 
 
 def _backoff(table: Merged) -> Backoff | None:
-    """Return the back-off; an ``initial`` above the default of ``max`` raises it."""
-    given = table.values.get("backoff", {})
-    if given is None:
-        return None
-    backoff = Backoff(**given)
-    if backoff.initial <= backoff.max:
-        return backoff
-    if "max" in given:
-        table.add(("backoff", "initial"), f"must not be longer than `max`, {format_duration(backoff.max)}")
-    return replace(backoff, max=backoff.initial)
+    backoff, fault = make_backoff(table.values.get("backoff", {}))
+    if fault:
+        table.add(("backoff", "initial"), fault)
+    return backoff
 
 
 def _timing(table: Merged, zone_name: str) -> Timing:

@@ -27,6 +27,7 @@ from supervisor.core.manifest.readers import (
 )
 from supervisor.core.manifest.tables import Key, Keys, Only
 from supervisor.core.manifest.targets import Arguments, CommandLine, Environment, Exits, Module, Target
+from supervisor.core.tree.group import Strategy
 
 _SOONEST = timedelta(milliseconds=100)
 _FILLED = Text(filled=True)
@@ -90,7 +91,7 @@ ONE_JOB: Keys = {
     "kwargs": Key(Arguments(dict), "keyword arguments of the function or the Worker", "{}", Only.RUN),
     "shell": Key(Flag(), "/bin/sh runs the command, which is one string", "false", Only.COMMAND),
     **WHEN,
-    "group": _later("the group whose strategy and limit govern this job"),
+    "group": Key(_FILLED, "the group whose strategy and limit govern this job"),
 }
 """What one job is; it cannot be a default of all."""
 TIMING: Keys = {
@@ -134,7 +135,7 @@ SUPERVISION: Keys = {
     "stop_timeout": Key(Duration(zero=True, word="none"), 'then KILL; "0s": at once; "none": never', '"10s"'),
     "settle": Key(Duration(), "alive this long is come up, for the command that waits", '"1s"'),
     "max_age": _later("restart after so long"),
-    "after": _later("jobs that must be ready first"),
+    "after": Key(Several(_FILLED, "names of jobs"), "jobs that must be ready first", "[]"),
     "start_timeout": _later("time to get ready"),
     "ready": _later("readiness probe"),
     "health": _later("health probe"),
@@ -186,9 +187,17 @@ SUPERVISOR: Keys = {
     "within": Key(Duration(), "the root group's sliding window", '"60s"'),
     "history": Key(Inside(), "how long the runs of a job are kept, whichever is less", "{}", inside=HISTORY),
 }
+GROUP: Keys = {
+    "strategy": Key(choice_of(Strategy), "who is restarted with a member that fails", '"one_for_one"'),
+    "max_restarts": Key(Whole(0, 1_000_000), "restarts allowed to all members together; default as that of a job"),
+    "within": Key(Duration(), "the sliding window", '"60s"'),
+    "backoff": Key(Choice(words={"none": None}, otherwise="a table"), "delay before a restart", "{}", inside=BACKOFF),
+    "group": Key(_FILLED, "the group of which this one is a member"),
+    "on_give_up": Key(choice_of(OnGiveUp), "what giving up means to the parent group", '"fence"'),
+}
 NAMED: Keys = {
     "jobs": Key(Inside(), "[jobs.NAME], a table for each job", each=JOB),
-    "groups": _later("jobs that are supervised together"),
+    "groups": Key(Inside(), "[groups.NAME], jobs that are supervised together", each=GROUP),
     "notify": _later("who is told, and how"),
 }
 """The tables that an included file may add to."""

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from supervisor.core.job import Job
+from supervisor.core.manifest.groups import check_waits, lonely, make_groups
 from supervisor.core.manifest.jobs import Jobs
 from supervisor.core.manifest.keys import JOB, NAMED, ONE_JOB, SUPERVISOR, TOP
+from supervisor.core.manifest.names import named_tables
 from supervisor.core.manifest.problems import Problem, Problems, Source
 from supervisor.core.manifest.settings import Manifest, Surroundings, make_settings
-from supervisor.core.manifest.tables import NAME, read_table
-from supervisor.core.manifest.wording import found, near
+from supervisor.core.manifest.tables import read_table
+from supervisor.core.manifest.wording import near
 from supervisor.core.schedule import ScheduleError
 
 
@@ -39,15 +40,25 @@ def _manifest(sources: Sequence[Source], around: Surroundings, problems: Problem
     for name in defaults.keys() & ONE_JOB.keys():
         problems.add(main, ("defaults", name), "cannot be a default: it says what one job is; write it in the job")
         del defaults[name]
-    maker = Jobs(around, problems, timezone=settings.timezone, main=main, defaults=defaults)
-    jobs = tuple(_jobs(sources, maker, problems))
-    if not jobs:
+    places: dict[str, str] = {}
+    tables = named_tables(sources, "jobs", places, problems)
+    group_tables = named_tables(sources, "groups", places, problems)
+    groups = make_groups(group_tables, defaults, problems)
+    maker = Jobs(around, problems, timezone=settings.timezone, main=main, defaults=defaults, groups=groups)
+    jobs = tuple(job for table in tables if (job := maker.job(table.source, table.name, table.raw)) is not None)
+    if len(jobs) == len(tables):
+        check_waits(jobs, groups, {table.name: table.source for table in tables}, problems)
+    if not tables:
         problems.warn(main, (), "there are no jobs in it")
+    for table in group_tables:
+        if table.name in lonely(groups, jobs):
+            problems.warn(table.source, table.path, "no job is in it")
     return Manifest(
         path=around.path,
         folder=around.folder,
         settings=settings,
         jobs=jobs,
+        groups=tuple(groups.values()),
         warnings=tuple(map(str, problems.warnings)),
     )
 
@@ -62,30 +73,10 @@ def _read_top(source: Source, problems: Problems) -> None:
 def _read_included(source: Source, main: Source, problems: Problems) -> None:
     for name in source.document:
         if name not in NAMED and name in TOP:
-            problems.add(source, (name,), f"belongs in {main.file}; an included file adds [jobs.NAME] tables alone")
+            problems.add(
+                source, (name,), f"belongs in {main.file}; an included file adds [jobs.NAME] and [groups.NAME]"
+            )
         elif name not in NAMED:
             problems.add(source, (name,), f"unknown key in an included file{near(name, tuple(NAMED))}")
         elif not NAMED[name].is_supported:
             problems.add(source, (name,), f"not yet supported ({NAMED[name].meaning}); remove it")
-
-
-def _jobs(sources: Sequence[Source], maker: Jobs, problems: Problems) -> list[Job]:
-    made: list[Job] = []
-    places: dict[str, str] = {}
-    for source in sources:
-        tables = source.document.get("jobs", {})
-        if not isinstance(tables, dict):
-            problems.add(source, ("jobs",), f"found {found(tables)}; expected tables such as [jobs.backup]")
-            continue
-        for name, raw in tables.items():
-            path = ("jobs", name)
-            if not NAME.fullmatch(name):
-                what = "not a name: expected ASCII letters, digits, _ and -, first a letter or digit, at most 64"
-                problems.add(source, path, what)
-            if name in places:
-                problems.add(source, path, f"the name is given twice; the other job is at {places[name]}")
-                continue
-            places[name] = source.place(path)
-            job = maker.job(source, name, raw)
-            made += [job] if job is not None else []
-    return made

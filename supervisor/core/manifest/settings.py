@@ -6,6 +6,7 @@ from datetime import timedelta, tzinfo
 from typing import Any
 
 from supervisor.core.job import Job, Limit
+from supervisor.core.tree.group import Group
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +56,13 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """A jobs.toml that holds: its settings and its jobs in their order."""
+    """A jobs.toml that holds: its settings, and its jobs and groups in their order."""
 
     path: str
     folder: str
     settings: Settings
     jobs: tuple[Job, ...]
+    groups: tuple[Group, ...] = ()
     warnings: tuple[str, ...] = ()
     """Sentences about what is allowed and may not mean what its writer thinks."""
 

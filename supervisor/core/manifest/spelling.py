@@ -28,6 +28,8 @@ def spelled(job: Job) -> dict[str, Any]:
         "description": job.description,
         "enabled": job.enabled,
         "instances": job.instances,
+        "group": job.group,
+        "after": list(job.after),
         **_target(job.target),
         **_schedule(job.schedule),
         **_all_of(job.timing),
