@@ -420,6 +420,8 @@ class Supervisor:
         if every is not None:
             self._sampling = self._loop.call_later(every.total_seconds(), self._sample_vitals)
             self._vitals.sample(self._loop)
+            self._engine.check()
+            self._logs.check()
 
 
 def _python_path(manifest: Manifest) -> tuple[str, ...]:

@@ -181,6 +181,11 @@ class Engine:
         if run is not None:
             run.channel.put({"kind": "tick", "run_id": order.run.run_id, "env": tick_identity(order)})
 
+    def check(self) -> None:
+        """Have the fork server say that it still serves; one that does not is replaced."""
+        if self._server is not None:
+            self._server.expect_answer()
+
     def probe(self, jobs: Sequence[Job], found: Callable[[str, TargetFound | TargetMissing], None]) -> None:
         """Try the targets of jobs in a throw-away process; ``found`` is called once for each, by name."""
         self._probes.begin(jobs, found)

@@ -91,6 +91,9 @@ class LogProcess:
         self._tails: dict[int, asyncio.Future[list[str]]] = {}
         self._troubles: dict[str, Trouble] = {}
         self._deaths: list[str] = []
+        self._overdue: asyncio.TimerHandle | None = None
+        """Set while an answer to ``check`` is awaited."""
+        self._silent_since: datetime | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._pidfd = -1
         self._wire: Wire | None = None
@@ -109,7 +112,8 @@ class LogProcess:
         """What status says of output that is lost, a line each."""
         deaths = len(self._deaths)
         died = [f"log: the log process had to be replaced {deaths} times, last {self._deaths[-1]}"] if deaths else []
-        return (*map(str, self._troubles.values()), *died)
+        silent = [_silence(self._silent_since)] if self._silent_since else []
+        return (*map(str, self._troubles.values()), *silent, *died)
 
     # -- orders --------------------------------------------------------------------------------------------------------
 
@@ -197,6 +201,26 @@ class LogProcess:
         """Have the last lines of an ended run dropped; they are anyway when a later run of its slot ends."""
         self._tell({"order": "forget", "run_id": run_id})
 
+    def check(self) -> None:
+        """Have the log process say that it still serves; one that somebody has stopped is continued, and it is said."""
+        if self._wire is not None and self._overdue is None:
+            self._tell({"order": "ping"})
+            self._overdue = self._loop.call_later(ANSWER_WITHIN.total_seconds(), self._is_overdue)
+
+    def _is_overdue(self) -> None:
+        self._silent_since = datetime.now(UTC) - ANSWER_WITHIN
+        self._warn(_silence(self._silent_since))
+        with suppress(OSError):
+            signal.pidfd_send_signal(self._pidfd, signal.SIGCONT)
+
+    def _is_heard(self) -> None:
+        if self._overdue is not None:
+            self._overdue.cancel()
+            self._overdue = None
+        if self._silent_since is not None:
+            self._silent_since = None
+            self._warn("log: the log process answers again")
+
     def reopen(self) -> None:
         """Have every file that somebody has moved away opened anew."""
         self._tell({"order": "reopen"})
@@ -263,6 +287,8 @@ class LogProcess:
             case {"fact": "tail", "ask": ask, "lines": lines} if ask in self._tails:
                 if not self._tails[ask].done():
                     self._tails[ask].set_result(lines)
+            case {"fact": "pong"}:
+                self._is_heard()
             case {"fact": "trouble", "path": path, "label": label, "error": str(error)}:
                 since = datetime.fromtimestamp(fact["since"], UTC)
                 before = self._troubles.get(path)
@@ -347,6 +373,9 @@ class LogProcess:
         self._wire.close()
         self._wire = None
         self._troubles.clear()
+        if self._overdue is not None:
+            self._overdue.cancel()
+        self._overdue = self._silent_since = None
         for answer in self._tails.values():
             if not answer.done():
                 answer.set_result([])
@@ -365,6 +394,10 @@ def _kept(fd: int, undo: ExitStack) -> int:
     """Return the descriptor, which is closed where a later one cannot be had."""
     undo.callback(os.close, fd)
     return fd
+
+
+def _silence(since: datetime) -> str:
+    return f"log: the log process has not answered since {_brief(since)}; the output of jobs waits"
 
 
 def _brief(at: datetime) -> str:

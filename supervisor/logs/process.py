@@ -172,6 +172,8 @@ class LogServer:
             case {"order": "tail", "ask": ask, "run_id": run_id}:
                 run = self._runs.get(run_id)
                 self._tell({"fact": "tail", "ask": ask, "lines": run.tail.lines() if run is not None else []})
+            case {"order": "ping"}:
+                self._tell({"fact": "pong"})
             case {"order": "forget", "run_id": run_id}:
                 self._forget(run_id)
             case {"order": "reopen"}:

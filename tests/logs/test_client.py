@@ -386,3 +386,25 @@ async def test_close_of_a_client_whose_log_process_has_just_died_writes_what_is_
 def test_a_slot_is_named_as_people_name_it() -> None:
     assert job("web").label(1) == "web"
     assert job("web", instances=2).label(2) == "web:2"
+
+
+@on_loop
+async def test_a_stopped_log_process_is_continued_and_said(tmp_path: Path) -> None:
+    async with stage(tmp_path) as on:
+        await on.eventually(lambda: on.logs.pid)
+        assert on.logs.pid is not None
+        os.kill(on.logs.pid, signal.SIGSTOP)
+        on.logs.check()
+        await on.eventually(lambda: on.warned)
+        assert "has not answered since" in on.warned[0]
+        await on.eventually(lambda: "log: the log process answers again" in on.warned)
+        assert on.logs.warnings == ()
+
+
+@on_loop
+async def test_a_log_process_that_answers_is_left_alone(tmp_path: Path) -> None:
+    async with stage(tmp_path) as on:
+        await on.eventually(lambda: on.logs.pid)
+        on.logs.check()
+        await on.eventually(lambda: on.logs._overdue is None)
+        assert on.warned == []
