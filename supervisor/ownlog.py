@@ -4,11 +4,13 @@ A stderr that nobody reads must not hold up supervision, so each line is written
 fit is lost there and counted.
 """
 
+import asyncio
 import os
 import socket
 import stat
 import sys
 from collections.abc import Callable
+from typing import Any
 
 from loguru import logger
 
@@ -48,11 +50,27 @@ class Stderr:
         return lambda data: os.write(fd, data)
 
 
+def unhandled(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what a callback of the event loop has raised, never blocking: asyncio itself would write to stderr."""
+    error = context.get("exception")
+    where = context.get("handle") or context.get("future") or context.get("socket") or "the event loop"
+    logger.opt(exception=error).error("{} ({})", context["message"], where)
+
+
 def open_log(level: str, file: str | None = None, *, max_size: int = 10 * 1024 * 1024, keep: int = 5) -> Stderr:
-    """Send loguru's lines to stderr and, where named, to a rotating file; return the sink to ask what it lost."""
+    """Send loguru's lines to stderr and, where named, to a rotating file; return the sink to ask what it lost.
+
+    A traceback shows no values of variables (``diagnose``), which may be secrets; the file is its owner's alone.
+    """
     logger.remove()
     sink = Stderr()
-    logger.add(sink, level=level, format=FORMAT, colorize=sys.stderr.isatty() and "NO_COLOR" not in os.environ)
+    is_coloured = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    logger.add(sink, level=level, format=FORMAT, colorize=is_coloured, diagnose=False)
     if file is not None:
-        logger.add(file, level=level, format=FORMAT, rotation=max_size, retention=keep, delay=False)
+        rotated: dict[str, Any] = {"rotation": max_size, "retention": keep, "delay": False, "opener": _private}
+        logger.add(file, level=level, format=FORMAT, diagnose=False, **rotated)
     return sink
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)

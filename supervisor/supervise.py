@@ -43,7 +43,7 @@ from supervisor.load import load
 from supervisor.logs.client import LogProcess
 from supervisor.narrator import narrate
 from supervisor.observers import Observers
-from supervisor.ownlog import Stderr, open_log
+from supervisor.ownlog import Stderr, open_log, unhandled
 from supervisor.statedir import Lock, Vacancy, boot_id, make_private
 from supervisor.systemd.service import service
 from supervisor.waiters import Waiters
@@ -139,6 +139,7 @@ class Supervisor:
 
     async def start(self) -> None:
         """Bring up the log process, the engine, the jobs and the control socket, in this order."""
+        self._loop.set_exception_handler(unhandled)
         for number, handler in self._signals().items():
             self._loop.add_signal_handler(number, handler)
         await self._logs.start()

@@ -106,12 +106,14 @@ class Wire:
     def receive(self) -> list[tuple[Message, list[int]]]:
         """Return the messages of the next datagram, each with its descriptors; none where none has come.
 
+        A process that has no descriptor left gets fewer than were sent: who needs them looks.
+
         Raises:
             EOFError: the peer is gone, and everything that it sent has been read.
             ValueError: what came is not what ``flush`` sends; its descriptors are closed.
         """
         try:
-            data, ancillary, _, _ = self.sock.recvmsg(
+            data, ancillary, flags, _ = self.sock.recvmsg(
                 LARGEST + 2, socket.CMSG_SPACE(4 * (MOST_FDS + 1)), socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT
             )
         except BlockingIOError:
@@ -122,7 +124,8 @@ class Wire:
         if not data:
             raise EOFError
         try:
-            return _unpacked(_from_memfd(fds) if data == _IN_MEMFD else data, fds)
+            is_whole = not flags & socket.MSG_CTRUNC
+            return _unpacked(_from_memfd(fds) if data == _IN_MEMFD else data, fds, is_whole=is_whole)
         except (ValueError, TypeError, KeyError, IndexError) as error:
             for fd in fds:
                 os.close(fd)
@@ -162,14 +165,14 @@ def _from_memfd(fds: list[int]) -> bytes:
         os.close(body)
 
 
-def _unpacked(data: bytes, fds: list[int]) -> list[tuple[Message, list[int]]]:
+def _unpacked(data: bytes, fds: list[int], *, is_whole: bool) -> list[tuple[Message, list[int]]]:
     messages: list[tuple[Message, list[int]]] = []
     at = 0
     for message in json.loads(data):
         count: int = message.get("fds", 0)
         messages.append((message, fds[at : at + count]))
         at += count
-    if at != len(fds):
+    if at != len(fds) and is_whole:
         raise ValueError("descriptors that no message names")
     return messages
 

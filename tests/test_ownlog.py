@@ -1,5 +1,7 @@
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 PROGRAM = """
 from loguru import logger
@@ -55,3 +57,33 @@ def test_lines_have_a_utc_time_and_a_level() -> None:
 def test_a_closed_stderr_is_counted_not_raised() -> None:
     done = subprocess.run([sys.executable, "-c", BROKEN], capture_output=True, text=True, check=True)
     assert done.stdout == "1\n"
+
+
+FAILS = """
+import asyncio, sys
+from supervisor.ownlog import open_log, unhandled
+open_log("INFO", sys.argv[1])
+def fails():
+    password = "hunter2"
+    raise ValueError("no " + "such thing" + password[:0])
+async def main():
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(unhandled)
+    loop.call_soon(fails)
+    await asyncio.sleep(0)
+asyncio.run(main())
+"""
+
+
+def test_what_a_callback_raises_is_logged_without_the_values_of_variables(tmp_path: Path) -> None:
+    log = tmp_path / "own.log"
+    before = os.umask(0)
+    try:
+        done = subprocess.run([sys.executable, "-c", FAILS, str(log)], capture_output=True, text=True, check=True)
+    finally:
+        os.umask(before)
+    for text in (done.stderr, log.read_text()):
+        assert "ERROR   Exception in callback fails" in text
+        assert "ValueError: no such thing" in text
+        assert "hunter2" not in text.replace('password = "hunter2"', "")
+    assert log.stat().st_mode & 0o777 == 0o600

@@ -430,18 +430,20 @@ class Engine:
             return
         match fact:
             case {"fact": "spawned", "pid": int(pid)}:
-                self._spawned(run, pid, fds.pop())
+                self._spawned(run, pid, fds.pop() if fds else None)
             case {"fact": "spawn_failed", "errno": int(number), "text": str(text)}:
                 self._forget(run)
                 run.listener.failed(NotStarted("fork", number, text))
             case {"fact": "exited", "cpu": float(cpu), "max_rss": int(max_rss)}:
                 self._end(run, _exit(fact), Usage(cpu=timedelta(seconds=cpu), max_rss=max_rss))
 
-    def _spawned(self, run: Ordered, pid: int, pidfd: int) -> None:
+    def _spawned(self, run: Ordered, pid: int, pidfd: int | None) -> None:
+        """Note a process; where no descriptor was left for its pidfd, the fork server alone tells of its end."""
         run.pid, run.pidfd = pid, pidfd
         _close(run.fds)
         run.fds = ()
-        self._loop.add_reader(pidfd, self._saw_end, run)
+        if pidfd is not None:
+            self._loop.add_reader(pidfd, self._saw_end, run)
         limit = run.message.get("cgroup_limits", {}).get("memory")
         if limit is not None and not self._counts_memory:
             self._appetite.watch(run.run_id, pid, limit)

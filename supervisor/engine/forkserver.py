@@ -6,6 +6,7 @@ fork server wakes up and sees that end. It blocks all signals but SIGCHLD, and i
 dispositions are the default: a stop that comes between the two waits, and is not lost.
 """
 
+import errno
 import fcntl
 import io
 import multiprocessing
@@ -30,6 +31,8 @@ from supervisor.wire import Message, Wire
 
 REPORT_EVERY = 8
 """Orders after which the supervisor hears of the processes made so far, in a burst of them."""
+SPARE_FDS = 32
+"""Descriptors that are kept back from new processes, for the files in /proc by which the living ones are ended."""
 PLACEHOLDER = "-" * 20
 """As long as the longest run id."""
 NAME = "jobvisor-fork"
@@ -164,6 +167,9 @@ class ForkServer:
         Raises:
             OSError: there is no process, or it was ended again.
         """
+        most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if len(fds) < 3 or max(fds) + SPARE_FDS > most:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         stdout, stderr, channel = fds
         cgroup = self._make_cgroup(spec)
         inherited = child.Inherited(stdout, stderr, channel, self._common, cgroup)

@@ -71,12 +71,12 @@ class Vitals:
         now = time.monotonic()
         kept, watched.processes = watched.processes, {}
         for each in tree(pid):
-            with suppress(psutil.Error):
+            with suppress(psutil.Error, OSError):  # gone, or no descriptor left to look
                 watched.processes[each] = kept.get(each) or psutil.Process(each)
         used, rss, pss = 0.0, 0, 0
         cpu: dict[int, float] = {}
         for each, process in watched.processes.items():
-            with suppress(psutil.Error):
+            with suppress(psutil.Error, OSError):  # gone, or no descriptor left to look
                 times = process.cpu_times()
                 cpu[each] = times.user + times.system
                 used += max(0.0, cpu[each] - watched.cpu.get(each, 0.0))
