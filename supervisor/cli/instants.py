@@ -1,7 +1,10 @@
 """Instants that people give on a command line."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
 
+from supervisor import clock
+from supervisor.core.durations import parse_duration
 from supervisor.errors import JobvisorError
 
 
@@ -20,3 +23,17 @@ def instant(option: str, text: str, place: tzinfo) -> datetime:
         ) from error
     except OverflowError as error:
         raise JobvisorError(f'{option} "{text}" lies outside the years 1 to 9999 of UTC') from error
+
+
+def past(text: str) -> datetime:
+    """Return the instant that ``--since`` means: a time in ISO 8601 (UTC without offset), or a duration ago.
+
+    Raises:
+        JobvisorError: it is neither.
+    """
+    with suppress(ValueError):
+        return clock.now().wall - parse_duration(text)
+    try:
+        return instant("--since", text, UTC)
+    except JobvisorError as error:
+        raise JobvisorError(f'--since "{text}" is neither a time (ISO 8601) nor a duration such as "1h"') from error

@@ -4,17 +4,16 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import click
 
-from supervisor import clock
 from supervisor.cli.commands import as_json
 from supervisor.cli.commands import command as jobvisor
+from supervisor.cli.instants import past
 from supervisor.cli.place import Place
-from supervisor.core.durations import parse_duration
 from supervisor.core.names import Unmatched, select
 from supervisor.errors import JobvisorError, NoSuchJobError
 from supervisor.history import query
@@ -43,12 +42,16 @@ def command(  # its options
     grep: str | None,
     as_json: bool,
 ) -> int:
-    """Show the output of jobs, merged in time order. Needs no running supervisor."""
+    """Show the output of jobs, merged in time order. Needs no running supervisor.
+
+    Lines of a job whose log has no timestamps keep their order; they are merged with those of other jobs by the time at
+    which their file was last written to, and with -f as they come.
+    """
     if run_id is not None and (names or since is not None):
         raise click.UsageError("--run says already whose lines and since when")
     if count is None and run_id is None and since is None:
         count = FEW
-    wish = Wish(n=count, since=None if since is None else _instant(since), grep=_pattern(grep))
+    wish = Wish(n=count, since=None if since is None else past(since), grep=_pattern(grep))
     folders = place.folders()
     log_dir, history = Path(folders["log_dir"]), Path(folders["history"])
     if run_id is None:
@@ -99,18 +102,6 @@ def _shown(line: Line, *, several: bool, as_json: bool) -> str:
     if as_json:
         return json.dumps({"job": line.label, "at": at, "stream": line.stream, "text": line.text})
     return " ".join(part for part in (at, f"{line.label} |" if several else None, line.text) if part is not None)
-
-
-def _instant(text: str) -> datetime:
-    try:
-        return clock.now().wall - parse_duration(text)
-    except ValueError:
-        pass
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise JobvisorError(f'--since "{text}" is neither a time (ISO 8601) nor a duration such as "1h"') from error
-    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
 def _parsed(text: str | None) -> datetime | None:

@@ -10,16 +10,24 @@ from supervisor.history import query
 
 
 def recorded(place: Place, path: Path, names: Sequence[str]) -> list[str] | None:
-    """Return the jobs that the names mean, recorded or yet to run; None for all of them.
+    """Return the jobs and instances that the names mean, recorded or yet to run; None for all of them.
 
     Raises:
         NoSuchJobError: a name means none.
     """
     if not names:
         return None
-    known = dict.fromkeys([*query.recorded_jobs(path), *(label.partition(":")[0] for label in place.labels())])
-    instances = [name for name in names if ":" in name]
-    chosen = select([name for name in names if ":" not in name], tuple(known))
-    if isinstance(chosen, Unmatched):
-        raise NoSuchJobError(str(chosen))
-    return [*chosen, *instances]
+    labels = place.labels()
+    jobs = dict.fromkeys([*query.recorded_jobs(path), *(label.partition(":")[0] for label in labels)])
+    known = tuple(dict.fromkeys([*jobs, *labels]))
+    chosen: dict[str, None] = {}
+    for name in names:
+        job, _, number = name.partition(":")
+        if number.isdecimal() and job in jobs:
+            chosen[name] = None
+            continue
+        found = select([name], known)
+        if isinstance(found, Unmatched):
+            raise NoSuchJobError(str(found))
+        chosen |= dict.fromkeys(label if ":" in name else label.partition(":")[0] for label in found)
+    return list(chosen)

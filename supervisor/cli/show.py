@@ -12,6 +12,7 @@ import click
 from supervisor import clock
 from supervisor.cli.commands import as_json
 from supervisor.cli.commands import command as jobvisor
+from supervisor.cli.jobnames import JobName
 from supervisor.cli.place import Place
 from supervisor.cli.table import aligned, one_line, short, size, status_lines
 from supervisor.core.job import Job
@@ -27,7 +28,7 @@ RUNS = 5
 
 
 @jobvisor(name="show")
-@click.argument("name")
+@click.argument("name", type=JobName())
 @as_json
 def command(place: Place, name: str, as_json: bool) -> int:
     """Show everything about one job: settings and where each is written, processes, next times, last runs and error.

@@ -16,7 +16,7 @@ from supervisor.core.runs import RunId
 from supervisor.history.files import reading
 from supervisor.history.recovery import Recovered, Warn, look, unknown
 from supervisor.history.retention import jobs_of
-from supervisor.history.values import from_instant_micros, from_micros
+from supervisor.history.values import from_instant_micros, from_micros, to_instant_micros
 
 RECENT = 100
 """Good runs that a median is taken of."""
@@ -29,6 +29,7 @@ def runs(
     failed: bool = False,
     limit: int | None = None,
     before: RunId | None = None,
+    since: datetime | None = None,
 ) -> list[dict[str, Any]]:
     """Return rows as ``history --json`` prints them, newest first.
 
@@ -38,8 +39,9 @@ def runs(
         failed: only runs that failed, timed out, were killed or lost.
         limit: at most so many.
         before: only runs older than this one, for paging.
+        since: only runs that ended from then on, or have not ended.
     """
-    asked, values = _selection(jobs)
+    asked, values = _selection(jobs, since)
     if failed:
         asked += " AND fingerprint IS NOT NULL"
     if before is not None:
@@ -65,14 +67,14 @@ def run(path: Path, run_id: RunId) -> dict[str, Any] | None:
     }
 
 
-def errors(path: Path, *, jobs: Sequence[str] | None = None) -> list[dict[str, Any]]:
-    """Return failures grouped by job and fingerprint, the one seen last first.
+def errors(path: Path, *, jobs: Sequence[str] | None = None, since: datetime | None = None) -> list[dict[str, Any]]:
+    """Return failures grouped by job and fingerprint, the one seen last first; with ``since`` only those from then on.
 
     Each has ``job, fingerprint, count, first_at, last_at, last_run_id, outcome, type, message, file, line``; the last
     five are of the newest of the group. A failure without a Python exception is grouped by how it ended, its
     ``message`` is its reason.
     """
-    asked, values = _selection(jobs)
+    asked, values = _selection(jobs, since)
     sql = f"""
         SELECT newest.*, count, first_at FROM (
             SELECT max(run_id) AS newest_id, count(*) AS count, min(ended_at) AS first_at FROM runs
@@ -127,8 +129,15 @@ def recorded_jobs(path: Path) -> list[str]:
         return [] if db is None else jobs_of(db)
 
 
-def _selection(jobs: Sequence[str] | None) -> tuple[str, list[object]]:
-    """Return a condition and its values for jobs named ``NAME`` or ``NAME:2``."""
+def _selection(jobs: Sequence[str] | None, since: datetime | None) -> tuple[str, list[object]]:
+    """Return a condition and its values for jobs named ``NAME`` or ``NAME:2``, and for what ended since an instant."""
+    asked, values = _of_jobs(jobs)
+    if since is None:
+        return asked, values
+    return f"{asked} AND (ended_at IS NULL OR ended_at >= ?)", [*values, to_instant_micros(since)]
+
+
+def _of_jobs(jobs: Sequence[str] | None) -> tuple[str, list[object]]:
     if jobs is None:
         return "TRUE", []
     parts = [label.partition(":") for label in jobs]
