@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from contextvars import ContextVar, copy_context
 from typing import Any, Protocol
 
 from supervisor import __version__, clock
@@ -33,13 +34,19 @@ from supervisor.core.states import (
     Stopped,
     Ticking,
     Waiting,
+    is_at_rest,
 )
 from supervisor.core.status import Vital, health, iso, report, state_word
 from supervisor.core.tree.reasons import why
 from supervisor.core.tree.report import report_groups
 from supervisor.core.waits import CameUp, RunEnded, Verdict, Wait, WentDown, running_id
 from supervisor.errors import ControlError, JobvisorError, ManifestError
-from supervisor.waiters import Waiters
+from supervisor.waiters import Lookers, Waiters
+
+CALM = 0.1
+"""Seconds between two looks of those who watch, at least."""
+_AWAITED: ContextVar[set[str]] = ContextVar("awaited", default=set())  # noqa: B039  # of those who do not ask
+"""The labels of the slots that a request waits for."""
 
 
 class Shell(Protocol):
@@ -48,6 +55,7 @@ class Shell(Protocol):
     board: Board
     manifest: Manifest
     waiters: Waiters
+    lookers: Lookers
     started_at: str
 
     def perform(self, effects: Effects) -> None:
@@ -86,6 +94,7 @@ class Answers:
         self._methods: dict[str, Callable[[dict[str, Any]], Awaitable[Any]]] = {
             "ping": self._ping,
             "status": self._status,
+            "watch": self._watch,
             "show": self._show,
             "start": self._start,
             "stop": self._stop,
@@ -107,7 +116,28 @@ class Answers:
         answer = self._methods.get(method)
         if answer is None:
             raise ControlError(1, f'unknown method "{method}"; this supervisor is version {__version__}')
-        return await answer(params)
+        return self._with_progress(answer(params)) if params.get("progress") else await answer(params)
+
+    async def _with_progress(self, work: Awaitable[Any]) -> AsyncIterator[dict[str, Any]]:
+        """Yield the instances that an order still waits for, after each change, and at last what came of it."""
+        awaited: set[str] = set()
+        context = copy_context()
+        context.run(_AWAITED.set, awaited)
+        task = asyncio.get_running_loop().create_task(_awaited(work), context=context)
+        with self._shell.lookers.looking() as changed:
+            while not task.done():
+                yield {"waiting": self._waiting(awaited)}
+                look = asyncio.ensure_future(changed.wait())
+                await asyncio.wait((task, look), return_when=asyncio.FIRST_COMPLETED)
+                look.cancel()
+                changed.clear()
+        yield {"done": task.result()}
+
+    def _waiting(self, awaited: Collection[str]) -> list[str]:
+        board = self._shell.board
+        if board.ending is None:
+            return sorted(awaited)
+        return [slot.label for slot in board.slots.values() if not is_at_rest(slot.state)]
 
     async def _ping(self, _: dict[str, Any]) -> dict[str, Any]:
         settings = self._shell.manifest.settings
@@ -136,6 +166,19 @@ class Answers:
             "groups": report_groups(board.tree, now),
             "warnings": self._shell.warnings() if board.ending is None else ["stopping"],
         }
+
+    async def _watch(self, params: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        self._slots(params, everything=True)  # an unknown name is told at once
+        return self._watched(params)
+
+    async def _watched(self, params: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        """Yield the status now, and again when something has changed; what changes together is told together."""
+        with self._shell.lookers.looking() as changed:
+            while not self._shell.lookers.is_over:
+                yield await self._status(params)
+                await changed.wait()
+                await asyncio.sleep(CALM)
+                changed.clear()
 
     async def _show(self, params: dict[str, Any]) -> dict[str, Any]:
         slots = self._slots({"names": [params.get("name")]})
@@ -177,6 +220,15 @@ class Answers:
         return {"jobs": await asyncio.gather(*(self._outcome(slot, wait) for slot, wait in waits))}
 
     async def _outcome(self, before: Slot, wait: Wait) -> dict[str, Any]:
+        """Return what came of an order to a slot, once that is known."""
+        awaited = _AWAITED.get()
+        awaited.add(before.label)
+        try:
+            return await self._settled(before, wait)
+        finally:
+            awaited.discard(before.label)
+
+    async def _settled(self, before: Slot, wait: Wait) -> dict[str, Any]:
         slot = self._shell.board.slots.get(before.id)
         if slot is None:
             return _line(before.label, Verdict(ok=True, message="removed"))
@@ -283,6 +335,10 @@ class Answers:
         if isinstance(chosen, Unmatched):
             raise ControlError(4, str(chosen))
         return [named[name] for name in chosen]
+
+
+async def _awaited(work: Awaitable[Any]) -> Any:
+    return await work
 
 
 def _run_of(action: Action) -> RunId | None:

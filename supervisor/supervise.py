@@ -46,7 +46,7 @@ from supervisor.observers import Observers
 from supervisor.ownlog import Stderr, open_log, unhandled
 from supervisor.statedir import Lock, Vacancy, boot_id, make_private
 from supervisor.systemd.service import service
-from supervisor.waiters import Waiters
+from supervisor.waiters import Lookers, Waiters
 
 
 def run(manifest_path: Path, *, output: bool) -> int:
@@ -89,6 +89,7 @@ class Supervisor:
         self.manifest = manifest
         self.board: Board
         self.waiters = Waiters(self._slot, self._hindrance)
+        self.lookers = Lookers()
         self.started_at = iso(clock.now().wall) or ""
         self._stderr = stderr
         self._loop = asyncio.get_running_loop()
@@ -122,9 +123,9 @@ class Supervisor:
         )
         self._service = service(self._loop, os.environ, warn=logger.warning)
         self._observers = Observers(
-            logger.warning, narrate, self.waiters.notice, self._record_output, self._service.notice
+            logger.warning, narrate, self.waiters.notice, self._record_output, self._service.notice, self.lookers.notice
         )
-        self._vitals = Vitals(self._engine.pids)
+        self._vitals = Vitals(self._engine.pids, self.lookers.call)
         self._sampling: asyncio.TimerHandle | None = None
         self._control = ControlServer(settings.socket, Answers(self), warn=logger.warning)
         recovered = self._history.start(clock.now().wall)
@@ -171,6 +172,7 @@ class Supervisor:
         await self._logs.close()
         self._history.close()
         self._closed.set()
+        self.lookers.close()
         await self._control.close()
         self._service.close()
         logger.info("ended")

@@ -1,8 +1,9 @@
-"""Commands that wait: each asks a question of a slot and is answered after the change that settles it."""
+"""Commands that wait: for the change that settles a question about a slot, or for any, to look again."""
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from supervisor.core.board import Change
 from supervisor.core.runs import SlotId
@@ -50,3 +51,36 @@ class Waiters:
             verdict = wait.answer(slot, self._hindrance(slot))
             if verdict is not None and not future.done():
                 future.set_result(verdict)
+
+
+class Lookers:
+    """Those who look again whenever something has changed: each has an event of its own."""
+
+    def __init__(self) -> None:
+        self._events: set[asyncio.Event] = set()
+        self.is_over = False
+        """Nothing will change any more."""
+
+    @contextmanager
+    def looking(self) -> Iterator[asyncio.Event]:
+        """Give an event that is set after each change as long as the context lasts; the looker clears it."""
+        event = asyncio.Event()
+        self._events.add(event)
+        try:
+            yield event
+        finally:
+            self._events.discard(event)
+
+    def notice(self, change: Change) -> None:  # noqa: ARG002  # whatever it is
+        """Have all of them look again."""
+        self.call()
+
+    def call(self) -> None:
+        """Have all of them look again."""
+        for event in self._events:
+            event.set()
+
+    def close(self) -> None:
+        """Have them look for the last time."""
+        self.is_over = True
+        self.call()

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from supervisor.cli.jobnames import JobName
+from supervisor.cli.output import hush
 from supervisor.cli.place import Place
 
 if TYPE_CHECKING:
@@ -88,15 +90,17 @@ def _place_options(command: Command, *flags: str) -> Command:
     socket = click.option("--socket", type=click.Path(), metavar="PATH", help="The supervisor's control socket.")
     names = flags or ("-f", "--file")
     what = "The manifest; else the nearest jobs.toml."
-    return click.option(*names, "manifest", type=click.Path(), metavar="FILE", help=what)(socket(command))
+    manifest = click.option(*names, "manifest", type=click.Path(), metavar="FILE", help=what)
+    quiet = click.option("-q", "--quiet", is_flag=True, help="Print errors alone; the exit code says the rest.")
+    return manifest(socket(quiet(command)))
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @_place_options
 @click.pass_context
-def program(ctx: click.Context, manifest: str | None, socket: str | None) -> None:
+def program(ctx: click.Context, manifest: str | None, socket: str | None, quiet: bool) -> None:
     """Supervise the background jobs of one application, each in a process of its own."""
-    ctx.obj = Place(manifest, socket)
+    ctx.obj = Place(manifest, socket, quiet=quiet)
 
 
 def command(*, manifest_flags: tuple[str, ...] = (), **settings: Any) -> Callable[[Command], click.Command]:
@@ -108,9 +112,12 @@ def command(*, manifest_flags: tuple[str, ...] = (), **settings: Any) -> Callabl
     def decorate(function: Command) -> click.Command:
         @partial(_with_flags, manifest_flags)
         @click.pass_context
-        def wrapped(ctx: click.Context, /, manifest: str | None, socket: str | None, **params: Any) -> Any:
+        def wrapped(ctx: click.Context, /, manifest: str | None, socket: str | None, quiet: bool, **params: Any) -> Any:
             outer: Place = ctx.obj
-            return function(Place(manifest or outer.named, socket or outer.socket), **params)
+            place = Place(manifest or outer.named, socket or outer.socket, quiet=quiet or outer.quiet)
+            if place.quiet and sys.stdout is not None:
+                hush()
+            return function(place, **params)
 
         wrapped.__doc__ = function.__doc__
         wrapped.__click_params__ = getattr(function, "__click_params__", []) + wrapped.__click_params__  # type: ignore[attr-defined]

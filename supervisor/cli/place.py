@@ -4,9 +4,12 @@ import os
 from typing import Any
 
 from supervisor import discovery
+from supervisor.cli.progress import Waiting, is_seen
 from supervisor.control.client import Client, connect
 from supervisor.errors import ControlError, JobvisorError, NoSupervisorError
 
+SHOWN_EVERY = 0.5
+"""Seconds between two looks of a person at what is waited for."""
 READ_WITHIN = 10.0
 """Seconds in which a supervisor answers a question; an order takes as long as the job does."""
 
@@ -14,9 +17,10 @@ READ_WITHIN = 10.0
 class Place:
     """A manifest, named or found, and its supervisor's socket."""
 
-    def __init__(self, named: str | None, socket: str | None) -> None:
+    def __init__(self, named: str | None, socket: str | None, *, quiet: bool = False) -> None:
         self.named = named
         self.socket = socket
+        self.quiet = quiet
 
     @property
     def manifest(self) -> str:
@@ -38,9 +42,25 @@ class Place:
         return connect(discovery.sockets(None, self.manifest, os.environ))
 
     def order(self, method: str, params: dict[str, Any]) -> Any:
-        """Return what came of an order, for which the supervisor may take its time."""
+        """Return what came of an order, for which the supervisor may take its time; a terminal shows the wait."""
         with self.connect() as client:
-            return client.ask(method, params)
+            if not self.shows_progress:
+                return client.ask(method, params)
+            with Waiting(method) as waiting:
+                for told in client.stream(method, {**params, "progress": True}, every=SHOWN_EVERY):
+                    match told:
+                        case {"done": result}:
+                            return result
+                        case None | {"waiting": _}:
+                            waiting.tell(told)
+                        case _:  # a supervisor that tells no progress
+                            return told
+        raise ControlError(1, "the supervisor ended its answer before it was complete")
+
+    @property
+    def shows_progress(self) -> bool:
+        """True where somebody at a terminal wants to know what is waited for."""
+        return not self.quiet and is_seen()
 
     def ask(self, method: str, params: dict[str, Any] | None = None) -> Any:
         """Return the supervisor's answer to a question."""

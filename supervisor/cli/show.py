@@ -12,7 +12,6 @@ import click
 from supervisor import clock
 from supervisor.cli.commands import as_json
 from supervisor.cli.commands import command as jobvisor
-from supervisor.cli.jobnames import JobName
 from supervisor.cli.place import Place
 from supervisor.cli.table import aligned, one_line, short, size, status_lines
 from supervisor.core.job import Job
@@ -28,7 +27,7 @@ RUNS = 5
 
 
 @jobvisor(name="show")
-@click.argument("name", type=JobName())
+@click.argument("name")
 @as_json
 def command(place: Place, name: str, as_json: bool) -> int:
     """Show everything about one job: settings and where each is written, processes, next times, last runs and error.

@@ -5,6 +5,10 @@ from datetime import datetime
 from typing import Any
 
 HEADERS = ("NAME", "STATE", "PID", "UP/AGO", "RUNS", "FAIL", "CPU", "RSS", "LAST", "NEXT", "HEALTH")
+_DISPENSABLE = ("RSS", "CPU", "FAIL", "RUNS", "UP/AGO", "PID", "LAST", "NEXT")
+"""Columns in the order in which a narrow terminal does without them."""
+LEAST_HEALTH = 10
+"""Characters of HEALTH for which there is always room."""
 _COLOURS = {"ok": 32, "starting": 36, "stopped": 90, "failing": 31, "late": 33, "unhealthy": 31, "hung": 31}
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
@@ -47,12 +51,13 @@ def one_line(text: str) -> str:
 def status_lines(status: dict[str, Any], now: float, *, width: int | None = None, coloured: bool = False) -> list[str]:
     """Return the table of ``status`` and the warnings under it.
 
-    ``now`` is in seconds since the epoch. Where a terminal is ``width`` columns wide, HEALTH is cut to fit.
+    ``now`` is in seconds since the epoch. Where a terminal is ``width`` columns wide, columns that tell least are left
+    out until there is room for the health, which is cut to fit.
     """
     jobs = status["jobs"]
     several = {job["name"] for job in jobs if job["instance"] > 1}
     rows = [_row(job, job["name"] in several, now) for job in jobs]
-    heads = aligned(HEADERS[:-1], [row[:-1] for row in rows], filled=True)
+    heads = _heads(rows, width)
     lines = []
     for head, row, job in zip(heads, (HEADERS, *rows), (None, *jobs), strict=True):
         line = f"{head}  {row[-1]}"
@@ -62,6 +67,19 @@ def status_lines(status: dict[str, Any], now: float, *, width: int | None = None
             line = f"{line[: len(head) + 2]}\x1b[{_COLOURS.get(job['health'], 0)}m{line[len(head) + 2 :]}\x1b[0m"
         lines.append(line)
     return [*lines, *(f"warning: {one_line(warning)}" for warning in status["warnings"])]
+
+
+def _heads(rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
+    """Return the lines without HEALTH, in as many columns as a terminal so wide has room for."""
+    columns, heads = list(HEADERS[:-1]), []
+    for dropped in (None, *_DISPENSABLE):
+        if dropped is not None:
+            columns.remove(dropped)
+        places = [HEADERS.index(column) for column in columns]
+        heads = aligned(columns, [[row[place] for place in places] for row in rows], filled=True)
+        if width is None or len(heads[0]) + 2 + LEAST_HEALTH <= width:
+            break
+    return heads
 
 
 def _row(job: dict[str, Any], is_one_of_several: bool, now: float) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ import os
 import select
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any, Self
 
@@ -15,6 +15,7 @@ from supervisor.errors import ControlError, NoSupervisorError
 ANSWERS_WITHIN = 10
 """Seconds in which a living supervisor takes a connection. Told to the kernel by SO_SNDTIMEO (unix(7)): a socket with
 a timeout of Python's does not wait where the backlog is full, it fails at once."""
+_BLOCK = 64 * 1024
 _TIMEVAL = struct.Struct("@ll")
 _CREDENTIALS = struct.Struct("3i")
 
@@ -52,17 +53,47 @@ class Client:
             raise ControlError(1, f"the supervisor is gone: {error.strerror} ({self._path})") from error
         if not line.endswith(b"\n"):
             raise ControlError(1, f"the supervisor ended before it answered ({self._path})")
-        return self._result(line)
+        return self._result(_parsed(line), line)
 
-    def end(self) -> int:
+    def stream(self, method: str, params: dict[str, Any] | None = None, *, every: float | None = None) -> Iterator[Any]:
+        """Yield the results of a request as they come, and None after each ``every`` seconds without one.
+
+        Raises:
+            ControlError: the supervisor refuses it, or ends before the stream does.
+        """
+        request = {"id": 1, "method": method, "params": params or {}}
+        waiting = b""
+        try:
+            with suppress(BrokenPipeError):  # refused unheard: its answer says why
+                self._sock.sendall(json.dumps(request).encode() + b"\n")
+            while True:
+                *lines, waiting = waiting.split(b"\n")
+                for line in lines:
+                    reply = _parsed(line)
+                    if reply.get("end") is True:
+                        return
+                    yield self._result(reply, line)
+                if not select.select([self._sock], [], [], every)[0]:
+                    yield None
+                    continue
+                received = self._sock.recv(_BLOCK)
+                if not received:
+                    raise ControlError(1, f"the supervisor ended before it answered ({self._path})")
+                waiting += received
+        except OSError as error:
+            raise ControlError(1, f"the supervisor is gone: {error.strerror} ({self._path})") from error
+
+    def end(self, tell: Callable[[Any], None] | None = None) -> int:
         """Have the supervisor end, and return its pid when its process is gone and its state is free for the next.
+
+        ``tell`` gets what it still waits for, as ``stream`` yields it.
 
         Raises:
             ControlError: it refuses.
         """
         process = self._process()
         try:
-            pid: int = self.ask("shutdown")["pid"]
+            pid: int = self.ask("shutdown")["pid"] if tell is None else self._end_telling(tell)
             with suppress(ConnectionError):
                 while self._lines.readline():
                     continue
@@ -73,6 +104,14 @@ class Client:
                 os.close(process)
         return pid
 
+    def _end_telling(self, tell: Callable[[Any], None]) -> int:
+        for told in self.stream("shutdown", {"progress": True}, every=1.0):
+            match told:
+                case {"done": {"pid": int(pid)}} | {"pid": int(pid)}:
+                    return pid
+            tell(told)
+        raise ControlError(1, f"the supervisor ended before it answered ({self._path})")
+
     def _process(self) -> int | None:
         """Return a pidfd of the one who listens, None where its pid means nothing here (another pid namespace)."""
         peer = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
@@ -81,17 +120,22 @@ class Client:
         except OSError:
             return None
 
-    def _result(self, line: bytes) -> Any:
-        try:
-            reply = json.loads(line)
-        except ValueError:
-            reply = None
+    def _result(self, reply: dict[str, Any], line: bytes) -> Any:
         match reply:
             case {"result": result}:
                 return result
             case {"error": {"code": int(code), "message": str(message)}}:
                 raise ControlError(code, message)
         raise ControlError(1, f"{self._path} is no supervisor's control socket: it answers {line[:60]!r}")
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+    """Return a reply; an empty one where it is none."""
+    try:
+        reply = json.loads(line)
+    except ValueError:
+        return {}
+    return reply if isinstance(reply, dict) else {}
 
 
 def connect(candidates: Iterable[str]) -> Client:

@@ -34,8 +34,10 @@ class Watched:
 class Vitals:
     """The latest readings, by run."""
 
-    def __init__(self, pids: Callable[[], Mapping[RunId, int]]) -> None:
+    def __init__(self, pids: Callable[[], Mapping[RunId, int]], sampled: Callable[[], None] = lambda: None) -> None:
+        """Take who tells the first process of each run, and who wants to know when a sample is complete."""
         self._pids = pids
+        self._sampled = sampled
         self._watched: dict[RunId, Watched] = {}
         self._going: Iterator[None] | None = None
         self._count = 0
@@ -56,6 +58,7 @@ class Vitals:
                 loop.call_soon(self._continue, loop)
                 return
         self._going = None
+        self._sampled()
 
     def _sample(self) -> Iterator[None]:
         pids = dict(self._pids())
