@@ -36,10 +36,11 @@ from supervisor.core.states import (
     Waiting,
     is_at_rest,
 )
-from supervisor.core.status import Vital, health, iso, report, state_word
+from supervisor.core.status import Progress, Vital, health, iso, report, state_word
 from supervisor.core.tree.reasons import why
 from supervisor.core.tree.report import report_groups
 from supervisor.core.waits import CameUp, RunEnded, Verdict, Wait, WentDown, running_id
+from supervisor.dialogue import Dialogue
 from supervisor.errors import ControlError, JobvisorError, ManifestError
 from supervisor.waiters import Lookers, Waiters
 
@@ -56,6 +57,7 @@ class Shell(Protocol):
     manifest: Manifest
     waiters: Waiters
     lookers: Lookers
+    dialogue: Dialogue
     started_at: str
 
     def perform(self, effects: Effects) -> None:
@@ -63,6 +65,9 @@ class Shell(Protocol):
 
     def vitals(self) -> Mapping[RunId, Vital]:
         """Return CPU and memory by run."""
+
+    def progress(self) -> Mapping[RunId, Progress]:
+        """Return how far the runs are that say so, by the run of their process."""
 
     def warnings(self) -> list[str]:
         """Return what is not as it should be, beside the jobs."""
@@ -114,6 +119,8 @@ class Answers:
             ControlError: what the client is told instead, with the exit code that its command ends with.
         """
         answer = self._methods.get(method)
+        if answer is None and method in self._shell.dialogue.methods:
+            return await self._shell.dialogue.methods[method](self._slots(params), params)
         if answer is None:
             raise ControlError(1, f'unknown method "{method}"; this supervisor is version {__version__}')
         return self._with_progress(answer(params)) if params.get("progress") else await answer(params)
@@ -162,7 +169,9 @@ class Answers:
                 "manifest": str(self._shell.manifest.path),
                 "healthy": good,
             },
-            "jobs": report(slots, self._shell.vitals(), now, lambda slot: why(board.tree, slot)),
+            "jobs": report(
+                slots, self._shell.vitals(), now, lambda slot: why(board.tree, slot), self._shell.progress()
+            ),
             "groups": report_groups(board.tree, now),
             "warnings": self._shell.warnings() if board.ending is None else ["stopping"],
         }
@@ -186,7 +195,7 @@ class Answers:
         if any(slot.job.name != job.name for slot in slots):
             raise ControlError(2, "name one job, or one instance of it")
         tree = self._shell.board.tree
-        rows = report(slots, self._shell.vitals(), clock.now(), lambda slot: why(tree, slot))
+        rows = report(slots, self._shell.vitals(), clock.now(), lambda slot: why(tree, slot), self._shell.progress())
         for slot, row in zip(slots, rows, strict=True):
             row["processes"] = await self._shell.processes(slot)
         return {

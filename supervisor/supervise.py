@@ -18,6 +18,7 @@ from loguru import logger
 
 from supervisor import __version__, clock, memory
 from supervisor.answers import Answers
+from supervisor.checkpoints import Checkpoints
 from supervisor.control.server import ControlServer
 from supervisor.core.actions import Action, Keep, Kill, Spawn, Stop, Tick
 from supervisor.core.board import Board, Change, Effects, EngineFact, Rules
@@ -27,11 +28,12 @@ from supervisor.core.exits import NotStarted
 from supervisor.core.job import Job
 from supervisor.core.manifest import Manifest
 from supervisor.core.plan import Plan, fresh_code, turned
-from supervisor.core.runs import Closed, Printed, Record, RunId, SlotId
+from supervisor.core.runs import Closed, Dumped, Printed, Record, RunId, SlotId
 from supervisor.core.slot import Slot
 from supervisor.core.states import earliest, process_of
-from supervisor.core.status import Vital, iso
+from supervisor.core.status import Progress, Vital, iso
 from supervisor.core.tree.reasons import hindrance
+from supervisor.dialogue import Dialogue
 from supervisor.engine import cgroups
 from supervisor.engine.engine import Engine, Output, Place
 from supervisor.engine.renewal import Renewal
@@ -44,6 +46,7 @@ from supervisor.logs.client import LogProcess
 from supervisor.narrator import narrate
 from supervisor.observers import Observers
 from supervisor.ownlog import Stderr, open_log, unhandled
+from supervisor.page import Figures
 from supervisor.statedir import Lock, Vacancy, boot_id, make_private
 from supervisor.systemd.service import service
 from supervisor.waiters import Lookers, Waiters
@@ -112,6 +115,7 @@ class Supervisor:
         self._logs = LogProcess(
             loop=self._loop, log_dir=Path(settings.log_dir), console=console, warn=logger.warning, environ=os.environ
         )
+        self._checkpoints = Checkpoints(Path(settings.state_dir))
         self._engine = Engine(
             loop=self._loop,
             report=self.take,
@@ -120,7 +124,10 @@ class Supervisor:
             preload=settings.preload,
             warn=logger.warning,
             place=place,
+            stacked=self._keep_stack,
+            checkpointed=self._checkpoints.ask,
         )
+        self.dialogue = Dialogue(self._engine, self.waiters, self._look)
         self._service = service(self._loop, os.environ, warn=logger.warning)
         self._observers = Observers(
             logger.warning, narrate, self.waiters.notice, self._record_output, self._service.notice, self.lookers.notice
@@ -170,6 +177,7 @@ class Supervisor:
         self._clock.close()
         await self._engine.close()
         await self._logs.close()
+        self._checkpoints.close()
         self._history.close()
         self._closed.set()
         self.lookers.close()
@@ -273,8 +281,8 @@ class Supervisor:
                 self._engine.tick(action)
             case Stop():
                 self._engine.stop(action)
-            case Kill(run_id=run_id):
-                self._engine.kill(run_id)
+            case Kill(run_id=run_id, dump=dump):
+                self._engine.kill(run_id, dump=dump)
 
     def _spawn(self, order: Spawn) -> None:
         try:
@@ -286,16 +294,23 @@ class Supervisor:
         self._engine.spawn(order, Output(stdout, stderr))
 
     def _record_output(self, change: Change) -> None:
-        """Have the last lines of a failed run put into its record."""
+        """Have the last lines of a failed run put into its record; a Worker's tick prints through its process."""
         row = change.after.tally.last
         if row is not change.before.tally.last and isinstance(row, Closed) and row.outcome.is_failure:
-            self._in_background(self._keep_output(row.run.run_id))
+            process = process_of(change.before.state)
+            self._in_background(self._keep_output(row.run.run_id, process.run.run_id if process else row.run.run_id))
 
-    async def _keep_output(self, run_id: RunId) -> None:
+    async def _keep_output(self, run_id: RunId, process_id: RunId) -> None:
         """Put the last lines of output into the record of a failure."""
-        lines = await self._logs.tail(run_id)
+        lines = await self._logs.tail(process_id)
         if lines:
             self._history.keep([Printed(run_id=run_id, lines=tuple(lines))], None)
+
+    def _keep_stack(self, run_id: RunId, text: str) -> None:
+        """Put the stacks of a process that takes too long into its log and the records of the runs it has."""
+        self._logs.write(run_id, f"jobvisor: run {run_id} takes too long; its stacks before it is stopped:\n{text}")
+        rows = self.board.runs_of(run_id)
+        self._history.keep([Dumped(run_id=each, stack=text) for each in rows], None)
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
@@ -312,6 +327,13 @@ class Supervisor:
     def vitals(self) -> Mapping[RunId, Vital]:
         """Return CPU and memory by run, as of the last sample."""
         return self._vitals.readings
+
+    def _look(self, slot_id: SlotId) -> Slot | None:
+        return self.board.slots.get(slot_id)
+
+    def progress(self) -> Mapping[RunId, Progress]:
+        """Return how far the runs are that say so, by the run of their process."""
+        return {run_id: _progress(figures) for run_id, figures in self._engine.progress().items()}
 
     def warnings(self) -> list[str]:
         """Return what is not as it should be, beside the jobs: a line each."""
@@ -434,3 +456,14 @@ def _python_path(manifest: Manifest) -> tuple[str, ...]:
 def _rules(manifest: Manifest) -> Rules:
     settings = manifest.settings
     return Rules(root=settings.root_limit, max_running=settings.max_running, stop_timeout=settings.stop_timeout)
+
+
+def _progress(said: Figures) -> Progress:
+    took = said.at - said.began_at
+    return Progress(
+        run_id=said.run_id,
+        done=said.done,
+        total=said.total,
+        note=said.note,
+        per_second=(said.done - said.first) / took if took > 0 else None,
+    )

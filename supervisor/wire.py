@@ -19,6 +19,8 @@ LARGEST = 60_000
 """Bytes of a datagram; Linux takes at least 200 kB by default."""
 MOST_FDS = 120
 """Descriptors with one datagram; Linux takes 253 (SCM_MAX_FD, unix(7))."""
+LARGEST_BODY = 256 * 1024 * 1024
+"""Bytes in a memfd that are taken from a peer; one that is not trusted with so much gets a limit of its own."""
 
 _LATER = frozenset({errno.EAGAIN, errno.ENOBUFS, errno.ETOOMANYREFS})
 _IN_MEMFD = b"@"
@@ -30,9 +32,10 @@ Message = dict[str, Any]
 class Wire:
     """One end of a pair."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, *, largest: int = LARGEST_BODY) -> None:
         sock.setblocking(False)
         self.sock = sock
+        self._largest = largest
         self._waiting: deque[tuple[bytes, tuple[int, ...], bool]] = deque()
 
     def fileno(self) -> int:
@@ -125,8 +128,8 @@ class Wire:
             raise EOFError
         try:
             is_whole = not flags & socket.MSG_CTRUNC
-            return _unpacked(_from_memfd(fds) if data == _IN_MEMFD else data, fds, is_whole=is_whole)
-        except (ValueError, TypeError, KeyError, IndexError) as error:
+            return _unpacked(_from_memfd(fds, self._largest) if data == _IN_MEMFD else data, fds, is_whole=is_whole)
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
             for fd in fds:
                 os.close(fd)
             raise ValueError(f"a malformed message: {data[:80]!r}") from error
@@ -157,10 +160,13 @@ def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
     return received.tolist()
 
 
-def _from_memfd(fds: list[int]) -> bytes:
+def _from_memfd(fds: list[int], largest: int) -> bytes:
     body = fds.pop(0)
     try:
-        return os.pread(body, os.fstat(body).st_size, 0)
+        size = os.fstat(body).st_size
+        if size > largest:
+            raise ValueError(f"{size} bytes, at most {largest} are taken")
+        return os.pread(body, size, 0)
     finally:
         os.close(body)
 

@@ -8,7 +8,7 @@ class Worker:
 
     The constructor gets ``args`` and ``kwargs`` of the manifest. Every method is optional but ``tick`` for a scheduled
     Worker. Messages and ticks are served one at a time, in order. An exception in any of them ends the process, and
-    the restart policy decides.
+    the restart policy decides; one in ``state``, or an answer that is no JSON, is only told to the one who asked.
     """
 
     def start(self) -> None:
@@ -19,14 +19,14 @@ class Worker:
         raise NotImplementedError(f"{type(self).__qualname__} has a schedule, so it needs a method tick(self)")
 
     def call(self, request: Any) -> Any:
-        """Return the answer to ``jobvisor call NAME JSON``; both are JSON values."""
+        """Return the answer to ``jobvisor call NAME JSON``; both are JSON values of at most 256 KiB."""
         raise NotImplementedError(f"{type(self).__qualname__} answers no calls")
 
     def cast(self, message: Any) -> None:
         """Take a message that wants no answer (``jobvisor cast NAME JSON``)."""
 
     def state(self) -> Any:
-        """Return what ``jobvisor state NAME`` shows, a JSON value."""
+        """Return what ``jobvisor state NAME`` shows; what is no JSON in it is shown as ``repr`` does."""
         return {key: value for key, value in vars(self).items() if not key.startswith("_")}
 
     def stop(self, reason: str) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 COMMANDS = {
+    "call": "Ask a Worker, and print its answer.",
+    "cast": "Tell a Worker something that wants no answer.",
     "check": "Validate the manifest and try every target.",
     "completion": "The script by which a shell completes this program's words.",
     "errors": "Failures, grouped by exception and place.",
@@ -33,7 +35,10 @@ COMMANDS = {
     "schema": "The JSON schema of jobs.toml, for editors.",
     "show": "Everything about one job.",
     "shutdown": "End the supervisor and all jobs.",
+    "signal": "Send a signal to a job's process.",
+    "stack": "Stack of every Python thread of a job, without stopping it.",
     "start": "Start jobs, out of hold, give-up and back-off.",
+    "state": "What a Worker says of its state.",
     "status": "Health of every job.",
     "stop": "Stop jobs and hold them until `start`.",
     "systemd": "The unit that has systemd run this manifest.",

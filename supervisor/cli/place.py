@@ -62,10 +62,10 @@ class Place:
         """True where somebody at a terminal wants to know what is waited for."""
         return not self.quiet and is_seen()
 
-    def ask(self, method: str, params: dict[str, Any] | None = None) -> Any:
-        """Return the supervisor's answer to a question."""
+    def ask(self, method: str, params: dict[str, Any] | None = None, *, within: float = READ_WITHIN) -> Any:
+        """Return the supervisor's answer to a question, within so many seconds."""
         with self.connect() as client:
-            return client.ask(method, params, READ_WITHIN)
+            return client.ask(method, params, within)
 
     def folders(self) -> dict[str, str]:
         """Return where logs and history lie: a supervisor that answers knows best, else the manifest says.

@@ -10,6 +10,8 @@ _DISPENSABLE = ("RSS", "CPU", "FAIL", "RUNS", "UP/AGO", "PID", "LAST", "NEXT")
 LEAST_HEALTH = 10
 """Characters of HEALTH for which there is always room."""
 _COLOURS = {"ok": 32, "starting": 36, "stopped": 90, "failing": 31, "late": 33, "unhealthy": 31, "hung": 31}
+BAR = 10
+"""Characters of a bar."""
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
@@ -95,8 +97,33 @@ def _row(job: dict[str, Any], is_one_of_several: bool, now: float) -> tuple[str,
         size(job["rss_bytes"]),
         f"{ending(last)} {ago(now - _seconds(last['ended_at']))} ago" if last and last["ended_at"] else "-",
         f"in {short(_seconds(next_due) - now)}" if next_due else "-",
-        one_line(f"{job['health']}: {job['reason']}" if job["reason"] else job["health"]),
+        one_line(f"{job['health']}: {job['reason']}" if job["reason"] else job["health"]) + _bar(job["progress"]),
     )
+
+
+def _bar(progress: dict[str, Any] | None) -> str:
+    """Return how far a run says it is: `` [####......] 42% of 1,000, 12/s, 48s left: loading``."""
+    if progress is None:
+        return ""
+    done, total = progress["done"], progress["total"]
+    if total:
+        share = min(1.0, max(0.0, done / total))
+        filled = int(share * BAR)
+        said = [f" [{'#' * filled}{'.' * (BAR - filled)}] {int(share * 100)}% of {_figure(total)}"]
+    else:
+        said = [f" {_figure(done)} done"]
+    if progress["per_second"] is not None:
+        said.append(f"{_figure(progress['per_second'])}/s")
+    if progress["left_s"] is not None:
+        said.append(f"{short(progress['left_s'])} left")
+    return ", ".join(said) + (f": {one_line(progress['note'])}" if progress["note"] else "")
+
+
+def _figure(number: float) -> str:
+    """Return a number as short as it reads well: ``1,000``, ``12``, ``2.5``, ``0.013``."""
+    if isinstance(number, int) or abs(number) >= 10:
+        return f"{number:,.0f}"
+    return f"{number:.2g}"
 
 
 def _since(job: dict[str, Any], now: float) -> str:

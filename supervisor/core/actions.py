@@ -38,6 +38,8 @@ class Stop:
     run_id: RunId
     signal: int
     cause: Cause
+    dump: bool = False
+    """Have the stacks of its threads recorded first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Kill:
     """End the whole job now, with all it has started."""
 
     run_id: RunId
+    dump: bool = False
+    """Have the stacks of its threads recorded first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -400,7 +400,7 @@ class Board:
         for slot_id, slot in list(self.slots.items()):
             if slot.wanted is Wanted.UP:
                 self._apply(slot_id, StopRequested(Cause.SHUTDOWN), now, effects)
-        effects.actions += [Kill(process.run.run_id) for process in self._processes]
+        effects.actions += [Kill(process.run.run_id, dump=True) for process in self._processes]
 
     def kill_all(self) -> Effects:
         """End every process now."""
@@ -422,6 +422,14 @@ class Board:
         if not self.slots[slot_id].beside:
             return ()
         return tuple(at for at in self.slots if at.lane and replace(at, lane=0) == slot_id)
+
+    def runs_of(self, run_id: RunId) -> tuple[RunId, ...]:
+        """Return the runs that are in progress in the process of a run: its own, and a Worker's tick."""
+        slot = self.slots.get(self._by_run.get(run_id, _NOBODY.id))
+        match slot.state if slot is not None else None:
+            case Ticking(tick=tick) | Stopping(tick=Ticking(tick=tick)):
+                return run_id, tick.run_id
+        return (run_id,)
 
     @property
     def _has_room(self) -> bool:

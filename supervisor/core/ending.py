@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from supervisor.core.actions import Action, Escalate, Fall, Keep, Kill, Stop
+from supervisor.core.actions import Escalate, Fall, Keep, Kill, Stop
 from supervisor.core.chance import chance
 from supervisor.core.durations import format_duration
 from supervisor.core.events import Cause, Exited, SpawnFailed, TickEnded
@@ -96,7 +96,7 @@ def _rest(slot: Slot, cause: Cause, now: Now) -> State:
     return Barred(since=now, trigger=Trigger.RESTART) if cause is Cause.GROUP else Waiting(now)
 
 
-def _stopping(process: Process, tick: Ticking | None, cause: Cause, now: Now) -> tuple[Stopping, Action]:
+def _stopping(process: Process, tick: Ticking | None, cause: Cause, now: Now) -> tuple[Stopping, Stop | Kill]:
     rules = process.job.supervision
     run_id = process.run.run_id
     if rules.stop_timeout == ZERO:
@@ -121,7 +121,7 @@ def cut_short(slot: Slot, cause: Cause, now: Now) -> Step:
     assert process is not None
     tick = slot.state if isinstance(slot.state, Ticking) else None
     stopping, order = _stopping(process, tick, cause, now)
-    return replace(slot, state=stopping), (order,)
+    return replace(slot, state=stopping), (replace(order, dump=cause is not Cause.MEMORY),)
 
 
 def ticked(slot: Slot, event: TickEnded, now: Now, context: Context) -> Step:

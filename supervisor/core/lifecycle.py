@@ -163,7 +163,7 @@ def _next(slot: Slot, event: Event, now: Now, context: Context) -> Step:  # noqa
         ) if process.run.run_id == run_id:
             return ending.cut_short(slot, Cause.MEMORY, now)
         case Stopping(process=process, kill_at=kill_at), Elapsed() if kill_at is not None:
-            return replace(slot, state=replace(slot.state, kill_at=None)), (Kill(process.run.run_id),)
+            return replace(slot, state=replace(slot.state, kill_at=None)), (Kill(process.run.run_id, dump=True),)
         case Backoff(), Elapsed():
             return starting.after_backoff(slot, now, context)
         case (

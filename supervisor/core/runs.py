@@ -151,5 +151,13 @@ class Printed:
     lines: tuple[str, ...]
 
 
-Record = Opened | Closed | NotRun | Finalized | Printed | Saved | Forgotten
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dumped:
+    """The stacks of a run's threads before it was stopped because it took too long; the latest counts."""
+
+    run_id: RunId
+    stack: str
+
+
+Record = Opened | Closed | NotRun | Finalized | Printed | Dumped | Saved | Forgotten
 """What the history is told, in order."""

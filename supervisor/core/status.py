@@ -59,6 +59,31 @@ class Vital:
 UNMEASURED = Vital()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a run has come, as it said itself."""
+
+    run_id: RunId
+    """Of the run that said it, which for a Worker is a tick."""
+    done: float
+    total: float | None
+    note: str
+    per_second: float | None
+    """How much was done a second since it began; None where there is nothing to reckon it from."""
+
+    @property
+    def left(self) -> timedelta | None:
+        """How long the rest takes at this rate; None where nothing tells."""
+        if self.total is None or not self.per_second or self.total < self.done:
+            return None
+        seconds = (self.total - self.done) / self.per_second
+        return timedelta(seconds=seconds) if seconds < LONGEST_LEFT.total_seconds() else None
+
+
+LONGEST_LEFT = timedelta(days=3650)
+NO_PROGRESS: Mapping[RunId, Progress] = {}
+
+
 def state_word(slot: Slot) -> str:
     """Return the STATE column."""
     match slot.state:
@@ -154,13 +179,19 @@ def brief(row: Closed | NotRun) -> str:
 
 
 def report(
-    slots: Iterable[Slot], vitals: Mapping[RunId, Vital], now: Now, why: Callable[[Slot], str]
+    slots: Iterable[Slot],
+    vitals: Mapping[RunId, Vital],
+    now: Now,
+    why: Callable[[Slot], str],
+    progress: Mapping[RunId, Progress] = NO_PROGRESS,
 ) -> list[dict[str, Any]]:
     """Return the ``jobs`` of ``status --json``, in manifest order; a job's lanes stand in its own row.
 
     ``why`` tells what a slot waits for that its group, or a job before it, holds back.
     """
-    return [_row(slot, vitals, now, why) for slot in slots if not slot.is_lane]
+    return [
+        _row(slot, vitals, now, why) | {"progress": _progress(slot, progress)} for slot in slots if not slot.is_lane
+    ]
 
 
 def _row(slot: Slot, vitals: Mapping[RunId, Vital], now: Now, why: Callable[[Slot], str]) -> dict[str, Any]:
@@ -190,6 +221,34 @@ def _row(slot: Slot, vitals: Mapping[RunId, Vital], now: Now, why: Callable[[Slo
         "next_due_at": iso(_next_due(slot, now)),
         "progress": None,
     }
+
+
+def _progress(slot: Slot, progress: Mapping[RunId, Progress]) -> dict[str, Any] | None:
+    """Return how far the run in progress is; what an earlier tick of a Worker said is over."""
+    process = process_of(slot.state)
+    said = progress.get(process.run.run_id) if process else None
+    if process is None or said is None:
+        return None
+    match slot.state:
+        case Ticking(tick=current) | Stopping(tick=Ticking(tick=current)):
+            pass
+        case _:
+            current = process.run
+    if said.run_id != current.run_id:
+        return None
+    left = said.left
+    return {
+        "done": _figure(said.done),
+        "total": _figure(said.total),
+        "note": said.note,
+        "per_second": said.per_second,
+        "left_s": round(left.total_seconds(), 3) if left is not None else None,
+    }
+
+
+def _figure(number: float | None) -> float | None:
+    """Return a whole number as such."""
+    return int(number) if number is not None and number.is_integer() else number
 
 
 def _next_due(slot: Slot, now: Now) -> datetime | None:

@@ -90,6 +90,17 @@ class WentDown:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetKnown:
+    """Waits until an import has told what a slot's target is."""
+
+    def answer(self, slot: Slot, _: str | None = None) -> Verdict | None:
+        """Return that it is known, or why it cannot be had."""
+        if slot.problem is not None:
+            return Verdict(ok=False, message=slot.problem)
+        return None if slot.kind is None else Verdict(ok=True, message=slot.kind.value)
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded:
     """Waits until a due time has its final row."""
 

@@ -1,7 +1,8 @@
 """The job's end of its channel: one SOCK_SEQPACKET socket to the supervisor, JSON messages both ways.
 
-From the job: ``start_failed``, ``error``, ``serving``, ``ticked``; from a probe ``found``, ``missing``. To the job:
-``tick``, ``stop``.
+From the job: ``start_failed``, ``error``, ``serving``, ``ticked``, ``reply``; from its own code, by ``supervisor.job``,
+``heartbeat``, ``progress``, ``keep``, ``recall``; from a probe ``found``, ``missing``. To the job: ``tick``, ``call``,
+``cast``, ``state``, ``stop``.
 """
 
 import os
@@ -11,6 +12,11 @@ from collections import deque
 from contextlib import suppress
 
 from supervisor.wire import Message, Wire
+
+LARGEST_MESSAGE = 256 * 1024
+"""Bytes of what a person says to a Worker, or of its answer, as JSON: neither end is held up for long by reading it."""
+LARGEST_TOLD = 1024 * 1024
+"""Bytes that the supervisor takes from a job at once; one that sends more is heard no longer."""
 
 
 class Channel:

@@ -25,6 +25,9 @@ from supervisor.engine.targets import TargetError, Wanted, find
 from supervisor.engine.workshop import Workshop
 
 CHANNEL_FD = 3
+STACK_FD = 4
+"""Where a Python job's stacks are written when it gets STACK_SIGNAL: by faulthandler, as the fork server set it up."""
+STACK_SIGNAL = signal.SIGRTMIN + 7
 PYTHONS_OWN = frozenset({signal.SIGPIPE, signal.SIGXFSZ})
 """Signals that Python itself ignores at its start."""
 NOT_STARTED = 127
@@ -41,8 +44,8 @@ class Common(NamedTuple):
     nofile: tuple[int, int]
     """Soft and hard limit of open files."""
     stdin: TextIO
-    spare: int = -1
-    """A descriptor above all that the child keeps, to move the others by."""
+    spares: tuple[int, int] = (-1, -1)
+    """Two descriptors above all that the child keeps, to move the others by."""
     handled: tuple[int, ...] = ()
     """Signals whose disposition in the fork server is not the default."""
 
@@ -53,6 +56,8 @@ class Inherited(NamedTuple):
     stdout: int
     stderr: int
     channel: int
+    stack: int | None
+    """None for a command, which would die of the signal, and for a probe."""
     common: Common
     cgroup: str | None = None
 
@@ -104,11 +109,7 @@ def settle_in(spec: Mapping[str, Any], inherited: Inherited) -> None:
     try:
         os.setsid()
         step = "descriptors"
-        os.dup2(inherited.channel, common.spare)  # the pipes or the channel may be number 1 to 3
-        os.dup2(inherited.stdout, 1)
-        os.dup2(inherited.stderr, 2)
-        os.dup2(common.spare, CHANNEL_FD, is_command)
-        linux.close_from(CHANNEL_FD + 1)
+        _take_descriptors(inherited, is_command=is_command)
         if inherited.cgroup is not None:
             step = "cgroup"
             cgroups.join(inherited.cgroup)
@@ -145,6 +146,20 @@ def settle_in(spec: Mapping[str, Any], inherited: Inherited) -> None:
         raise StepError(step, 0, str(error)) from error
     _reset_signals(common.handled, is_python=not is_command)
     sys.stdin = common.stdin
+
+
+def _take_descriptors(inherited: Inherited, *, is_command: bool) -> None:
+    """Put each where the job expects it, any of which may be number 1 to 4 now, and close all others."""
+    by_channel, by_stack = inherited.common.spares
+    os.dup2(inherited.channel, by_channel)
+    if inherited.stack is not None:
+        os.dup2(inherited.stack, by_stack)
+    os.dup2(inherited.stdout, 1)
+    os.dup2(inherited.stderr, 2)
+    os.dup2(by_channel, CHANNEL_FD, is_command)
+    if inherited.stack is not None:
+        os.dup2(by_stack, STACK_FD, False)
+    linux.close_from(CHANNEL_FD + 1 if inherited.stack is None else STACK_FD + 1)
 
 
 def _words(error: OSError) -> str:

@@ -8,27 +8,33 @@ by a callback of its own: what fails there stays there.
 import asyncio
 import os
 import resource
+import signal
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Any
 
+from supervisor import page
 from supervisor.core.actions import Spawn, Stop, Tick
 from supervisor.core.board import EngineFact
 from supervisor.core.events import MemoryExceeded, TargetFound, TargetMissing
 from supervisor.core.exits import NO_USAGE, Code, Exit, Lost, NotStarted, Signalled, Usage
-from supervisor.core.job import Job
-from supervisor.core.runs import RunId
+from supervisor.core.job import Job, Run
+from supervisor.core.runs import RunId, SlotId
 from supervisor.engine import cgroups, linux
 from supervisor.engine.aftermath import bury
 from supervisor.engine.appetite import Appetite
 from supervisor.engine.cgroups import Delegation
+from supervisor.engine.channel import LARGEST_TOLD
 from supervisor.engine.generation import Generation, Patience, Settings
 from supervisor.engine.launch import base_environ, launch, tick_identity
 from supervisor.engine.line import Line
+from supervisor.engine.mailbox import Mailbox, Refused, Reply
 from supervisor.engine.probing import Probes
 from supervisor.engine.renewal import DIED, Renewal
 from supervisor.engine.reports import Listener, RunReport
+from supervisor.engine.stack import NONE, Stack
 from supervisor.errors import JobvisorError
 from supervisor.wire import Message, pair
 
@@ -37,6 +43,11 @@ SPARE = 0.05
 LONGEST_SPARE = 5.0
 STEADY_AFTER = 10.0
 """Seconds after which a fork server that dies has died of something new."""
+
+
+Checkpointed = Callable[[SlotId, str, list[int]], None]
+"""Takes what a job asks of its checkpoint: ``keep`` or ``recall``, with the sheet for the answer and the pipe that
+tells it; the descriptors that it leaves in the list are closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +80,15 @@ class Ordered:
     channel: Line
     server: Generation | None
     """The fork server that was told of it; None while there is none."""
+    mailbox: Mailbox
     fds: tuple[int, ...]
-    """stdout, stderr and the job's end of the channel, until the fork server has made the process."""
+    """stdout, stderr and the job's ends of channel and stack, until the fork server has made the process."""
+    slot: SlotId | None = None
+    """None for a probe."""
+    stack: Stack | None = None
+    """None where there is no stack to be had: a command, a probe."""
+    page: int | None = None
+    """The descriptor of the page on which it writes its progress."""
     later: list[Message] = field(default_factory=list)
     """Stops and kills that came before the process did."""
     early: list[Message] = field(default_factory=list)
@@ -82,7 +100,7 @@ class Ordered:
 class Engine:
     """Makes and ends the processes of jobs. Installs no signal handlers; needs an event loop, not the main thread."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each by its name, from the one place that has them all
         self,
         *,
         loop: asyncio.AbstractEventLoop,
@@ -93,9 +111,13 @@ class Engine:
         warn: Callable[[str], None],
         patience: Patience | None = None,
         place: Place = NOWHERE,
+        stacked: Callable[[RunId, str], None] = lambda _run_id, _text: None,
+        checkpointed: Checkpointed = lambda _slot, _kind, _fds: None,
     ) -> None:
         """Make an engine; ``path`` is the jobs' sys.path, the manifest's folder first."""
         self._loop = loop
+        self._stacked = stacked
+        self._checkpointed = checkpointed
         self._report_now = report
         self._folder = path[0]
         self._warn = warn
@@ -159,21 +181,44 @@ class Engine:
         """Start a run's process: ``SpawnFailed``, or ``Spawned`` and later ``Exited``, is reported, never from here."""
         listener = RunReport(order.run.run_id, self._report)
         message = launch(order, self._folder, self._settings.cgroup)
-        self._order(order.run.run_id, message, (output.stdout, output.stderr), listener)
+        self._order(order.run.run_id, message, (output.stdout, output.stderr), listener, spawn=order)
 
     def stop(self, order: Stop) -> None:
         """Ask a run to end: tell its Worker why, then signal its process group."""
+        if order.dump:
+            self._dump(order.run_id, lambda: self._stop(order))
+        else:
+            self._stop(order)
+
+    def _stop(self, order: Stop) -> None:
         run = self._runs.get(order.run_id)
         if run is not None:
             run.channel.put({"kind": "stop", "cause": order.cause.value})
             run.channel.flush()  # before the signal
             self._tell_later(run, {"order": "stop", "run_id": order.run_id, "signal": order.signal})
 
-    def kill(self, run_id: RunId) -> None:
-        """End a run now, with all that it has started."""
+    def kill(self, run_id: RunId, *, dump: bool = False) -> None:
+        """End a run now, with all that it has started; with ``dump`` after its stacks, at most a second later."""
         run = self._runs.get(run_id)
-        if run is not None:
+        if run is None:
+            return
+        if dump:
+            self._dump(run_id, lambda: self.kill(run_id))
+        else:
             self._tell_later(run, {"order": "kill", "run_id": run_id})
+
+    def _dump(self, run_id: RunId, then: Callable[[], None]) -> None:
+        """Report the stacks of a run that has any, then go on."""
+        run = self._runs.get(run_id)
+        if run is None or run.stack is None or run.pid is None or run.pidfd is None:
+            then()
+            return
+
+        def told(text: str) -> None:
+            self._stacked(run_id, text)
+            then()
+
+        run.stack.ask(run.pid, run.pidfd, told)
 
     def tick(self, order: Tick) -> None:
         """Have a Worker run ``tick()``; ``TickEnded`` follows, or its end."""
@@ -185,6 +230,37 @@ class Engine:
         """Have the fork server say that it still serves; one that does not is replaced."""
         if self._server is not None:
             self._server.expect_answer()
+
+    # -- talking to a job ----------------------------------------------------------------------------------------------
+
+    def post(self, run_id: RunId, kind: str, content: Any) -> "asyncio.Future[Reply] | Refused":
+        """Put a message into the mailbox of a run's Worker: ``call``, ``cast`` or ``state``."""
+        run = self._runs.get(run_id)
+        return Refused("it has no process") if run is None else run.mailbox.post(kind, content)
+
+    def signal(self, run_id: RunId, number: int) -> int | None:
+        """Send a signal to the first process of a run; return its pid, or None where it has none."""
+        run = self._runs.get(run_id)
+        if run is None or run.pidfd is None:
+            return None
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(run.pidfd, number)
+            return run.pid
+        return None
+
+    async def stack(self, run_id: RunId) -> str:
+        """Return the stacks of a run's threads, without stopping it, within about a second; or why there are none."""
+        run = self._runs.get(run_id)
+        if run is None or run.stack is None or run.pid is None or run.pidfd is None:
+            return NONE
+        answer: asyncio.Future[str] = self._loop.create_future()
+        run.stack.ask(run.pid, run.pidfd, lambda text: None if answer.done() else answer.set_result(text))
+        return await answer
+
+    def progress(self) -> Mapping[RunId, page.Figures]:
+        """Return how far the runs are that say so, by the run of their process."""
+        read = ((run.run_id, page.read(run.page)) for run in self._runs.values() if run.page is not None)
+        return {run_id: figures for run_id, figures in read if figures is not None}
 
     def probe(self, jobs: Sequence[Job], found: Callable[[str, TargetFound | TargetMissing], None]) -> None:
         """Try the targets of jobs in a throw-away process; ``found`` is called once for each, by name."""
@@ -198,7 +274,7 @@ class Engine:
         except OSError as error:
             self._refuse_order(listener, error)
             return run_id
-        self._order(run_id, message, (null, os.dup(null)), listener, server)
+        self._order(run_id, message, (null, os.dup(null)), listener, server=server)
         return run_id
 
     def _order(
@@ -207,10 +283,15 @@ class Engine:
         message: Message,
         output: tuple[int, int],
         listener: Listener,
+        *,
         server: Generation | None = None,
+        spawn: Spawn | None = None,
     ) -> None:
         try:
-            ours, theirs = pair()
+            with ExitStack() as undo:
+                ours, theirs = (undo.enter_context(end) for end in pair())
+                stack = Stack(self._loop) if spawn is not None and isinstance(spawn.job.target, Run) else None
+                undo.pop_all()
         except OSError as error:
             _close(output)
             self._refuse_order(listener, error)
@@ -218,8 +299,9 @@ class Engine:
         channel = Line(
             self._loop,
             ours,
-            hear=lambda message, _: self._told(run, message),
+            hear=lambda message, fds: self._told(run, message, fds),
             hung_up=lambda problem: self._warn(f"run {run_id}: its channel is closed: {problem}") if problem else None,
+            largest=LARGEST_TOLD,
         )
         run = Ordered(
             run_id=run_id,
@@ -227,7 +309,10 @@ class Engine:
             message=message,
             channel=channel,
             server=server or self._server,
-            fds=(*output, theirs.detach()),
+            mailbox=Mailbox(self._loop, channel.put),
+            fds=(*output, theirs.detach(), *([stack.job_end] if stack is not None else [])),
+            slot=spawn.run.slot if spawn is not None else None,
+            stack=stack,
         )
         self._runs[run_id] = run
         if run.server is not None:
@@ -452,12 +537,20 @@ class Engine:
             run.listener.told(message)
         run.early.clear()
 
-    @staticmethod
-    def _told(run: Ordered, message: Message) -> None:
-        if run.pid is None:
-            run.early.append(message)
-        else:
-            run.listener.told(message)
+    def _told(self, run: Ordered, message: Message, fds: list[int]) -> None:
+        match message:
+            case {"kind": "reply", "ask": int(ask)}:
+                error = message.get("error")
+                run.mailbox.answered(ask, Reply(message.get("value"), None if error is None else str(error)))
+            case {"kind": "progress"} if fds:
+                _close([run.page] if run.page is not None else [])
+                run.page = fds.pop()
+            case {"kind": "keep" | "recall" as kind} if len(fds) == 2 and run.slot is not None:
+                self._checkpointed(run.slot, kind, fds)
+            case _ if run.pid is None:
+                run.early.append(message)
+            case _:
+                run.listener.told(message)
 
     def _saw_end(self, run: Ordered) -> None:
         """A process has ended; the fork server will say how, or it is hung. A job may leave more than its process."""
@@ -475,7 +568,10 @@ class Engine:
         del self._runs[run.run_id]
         self._appetite.forget(run.run_id)
         run.channel.close()
-        _close(run.fds)
+        run.mailbox.close()
+        if run.stack is not None:
+            run.stack.close()
+        _close([*run.fds, *([run.page] if run.page is not None else [])])
         if run.pidfd is not None:
             self._loop.remove_reader(run.pidfd)
             os.close(run.pidfd)

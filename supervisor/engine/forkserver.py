@@ -7,6 +7,7 @@ dispositions are the default: a stop that comes between the two waits, and is no
 """
 
 import errno
+import faulthandler
 import fcntl
 import io
 import multiprocessing
@@ -59,11 +60,14 @@ class ForkServer:
         signal.signal(signal.SIGCHLD, _noticed)
         signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
         self._common = common._replace(
-            spare=fcntl.fcntl(self._epoll, fcntl.F_DUPFD_CLOEXEC, child.CHANNEL_FD + 1),
+            spares=(self._spare(), self._spare()),
             handled=tuple(int(number) for number in signal.valid_signals() if _is_handled(number)),
         )
         self._epoll.register(wire, select.EPOLLIN)
         self._epoll.register(self._wake, select.EPOLLIN)
+
+    def _spare(self) -> int:
+        return fcntl.fcntl(self._epoll, fcntl.F_DUPFD_CLOEXEC, child.STACK_FD + 1)
 
     def serve(self) -> None:
         """Return when the supervisor is gone and every job has ended."""
@@ -170,9 +174,9 @@ class ForkServer:
         most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         if len(fds) < 3 or max(fds) + SPARE_FDS > most:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-        stdout, stderr, channel = fds
+        stdout, stderr, channel, *stack = fds
         cgroup = self._make_cgroup(spec)
-        inherited = child.Inherited(stdout, stderr, channel, self._common, cgroup)
+        inherited = child.Inherited(stdout, stderr, channel, stack[0] if stack else None, self._common, cgroup)
         process = _forking.Process(target=child.main if spec["order"] == "spawn" else probe, args=(spec, inherited))
         try:
             process.start()
@@ -308,6 +312,7 @@ def main() -> None:
     preload(settings["preload"], say)
     interpreter.forget_exit_handlers()
     _ignore_signals()  # a preloaded module may have handled one
+    faulthandler.register(child.STACK_SIGNAL, file=child.STACK_FD)  # for the children: it is blocked here
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - {signal.SIGCHLD})
     linux.die_with_parent(signal.SIGCONT)
     say({"fact": "serving"})

@@ -5,7 +5,7 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 
-from supervisor.wire import Message, Wire
+from supervisor.wire import LARGEST_BODY, Message, Wire
 
 Hear = Callable[[Message, list[int]], None]
 """Takes a message; takes the descriptors that it keeps out of the list, the others are closed."""
@@ -21,10 +21,11 @@ class Line:
         *,
         hear: Hear,
         hung_up: Callable[[str], None],
+        largest: int = LARGEST_BODY,
     ) -> None:
         """Take over the socket; ``hung_up`` is called once, with what is wrong or nothing, when no more will come."""
         self._loop = loop
-        self._wire = Wire(sock)
+        self._wire = Wire(sock, largest=largest)
         self._hear = hear
         self._hung_up = hung_up
         self._is_due = False

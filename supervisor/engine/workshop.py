@@ -4,6 +4,7 @@ A Worker that has a ``stop`` of its own gets it: the stop signal then only wakes
 first. Without one the signal ends the process at once, in mid-tick, as for any program.
 """
 
+import json
 import os
 import select
 import signal
@@ -11,11 +12,12 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from supervisor import job
 from supervisor.engine import failure
-from supervisor.engine.channel import Channel
+from supervisor.engine.channel import LARGEST_MESSAGE, Channel
 from supervisor.wire import Message
 from supervisor.worker import Worker
 
@@ -103,7 +105,14 @@ class Workshop:
             case {"kind": "tick", "run_id": int(tick_id), "env": dict(identity)}:
                 os.environ.pop("JOBVISOR_DUE", None)  # of an earlier tick
                 os.environ.update(identity)
+                job.turn_page(tick_id)
                 self._tick(worker, tick_id)
+            case {"kind": "call", "ask": int(ask), "content": request}:
+                self._serve(ask, partial(worker.call, request), missing=_missing(worker, "call"))
+            case {"kind": "cast", "ask": int(ask), "content": content}:
+                self._serve(ask, partial(worker.cast, content))
+            case {"kind": "state", "ask": int(ask)}:
+                self._show(ask, worker)
 
     def _tick(self, worker: Worker, tick_id: int) -> None:
         began, cpu = time.monotonic(), time.process_time()
@@ -121,3 +130,48 @@ class Workshop:
             self._channel.send("ticked", **told(), error=failure.told(error))
             raise
         self._channel.send("ticked", **told(), error=None)
+
+    def _serve(self, ask: int, method: Callable[[], Any], *, missing: str | None = None) -> None:
+        """Serve a message and answer it; an exception ends the process, as one in ``tick`` does."""
+        if missing is not None:
+            self._channel.send("reply", ask=ask, error=missing)
+            return
+        try:
+            value = method()
+        except (Exception, KeyboardInterrupt) as error:
+            self._channel.send("reply", ask=ask, error=_raised(error))
+            raise
+        self._channel.send("reply", ask=ask, **_answer(value))
+
+    def _show(self, ask: int, worker: Worker) -> None:
+        """Answer what the state is; a look at a Worker never ends it."""
+        try:
+            value = worker.state()
+        except Exception as error:  # noqa: BLE001  # told to the one who looks
+            self._channel.send("reply", ask=ask, error=_raised(error))
+        else:
+            self._channel.send("reply", ask=ask, **_answer(value, default=repr))
+
+
+def _missing(worker: Worker, method: str) -> str | None:
+    """Return what to say where a Worker does not define a method: a slip of the caller is no failure of the Worker."""
+    if getattr(type(worker), method) is not getattr(Worker, method):
+        return None
+    return f"{type(worker).__qualname__} answers no {method}s; define {method}(self, request) in it"
+
+
+def _raised(error: BaseException) -> str:
+    told = failure.told(error)
+    place = f" at {told['file']}:{told['line']}" if told["file"] else ""
+    return f"{told['type']}{place}: {told['message']}"
+
+
+def _answer(value: Any, default: Callable[[Any], Any] | None = None) -> dict[str, Any]:
+    """Return a value as the fields of an answer, or why it cannot be one."""
+    try:
+        text = json.dumps(value, default=default, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        return {"error": f"its answer is no JSON: {error}"}
+    if len(text) > LARGEST_MESSAGE:
+        return {"error": f"its answer has {len(text):,} bytes as JSON, at most {LARGEST_MESSAGE:,} are told"}
+    return {"value": json.loads(text)}

@@ -4,12 +4,24 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from supervisor.core.runs import Closed, Finalized, Forgotten, NotRun, Opened, Printed, Record, RunId, Saved, SlotId
+from supervisor.core.runs import (
+    Closed,
+    Dumped,
+    Finalized,
+    Forgotten,
+    NotRun,
+    Opened,
+    Printed,
+    Record,
+    RunId,
+    Saved,
+    SlotId,
+)
 
 CAPACITY = 10_000
 """Records of runs that wait at most."""
 
-Row = Opened | Closed | NotRun | Finalized | Printed
+Row = Opened | Closed | NotRun | Finalized | Printed | Dumped
 
 
 @dataclass(slots=True)

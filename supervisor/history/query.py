@@ -54,7 +54,7 @@ def runs(
 
 
 def run(path: Path, run_id: RunId) -> dict[str, Any] | None:
-    """Return one run as ``runs`` does, with what only ``show`` tells: lane, final, traceback, lines of output."""
+    """Return one run as ``runs`` does, with what only ``show`` tells: lane, final, traceback, output, stack."""
     with reading(path) as db:
         row = None if db is None else db.execute("SELECT * FROM runs WHERE run_id = ?", (run_id,)).fetchone()
     if row is None:
@@ -64,6 +64,7 @@ def run(path: Path, run_id: RunId) -> dict[str, Any] | None:
         "final": None if row["final"] is None else bool(row["final"]),
         "traceback": row["traceback"] or None,
         "output": None if row["output"] is None else row["output"].split("\n"),
+        "stack": row["stack"],
     }
 
 

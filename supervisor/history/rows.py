@@ -8,6 +8,7 @@ from supervisor.core.exits import signal_name
 from supervisor.core.runs import (
     Attempt,
     Closed,
+    Dumped,
     Finalized,
     Forgotten,
     NotRun,
@@ -81,6 +82,8 @@ def _write(db: sqlite3.Connection, record: Record) -> None:
             db.execute("UPDATE runs SET final = 1 WHERE run_id = ?", (run_id,))
         case Printed(run_id=run_id, lines=lines):
             db.execute("UPDATE runs SET output = ? WHERE run_id = ?", (to_text("\n".join(lines)), run_id))
+        case Dumped(run_id=run_id, stack=stack):
+            db.execute("UPDATE runs SET stack = ? WHERE run_id = ?", (to_text(stack), run_id))
         case Saved(slot=slot):
             db.execute(_SAVE, (slot.job, slot.instance, slot.lane, saved_to_json(record)))
         case Forgotten(slot=slot):

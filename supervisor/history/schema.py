@@ -54,6 +54,8 @@ MIGRATIONS = (
         value TEXT NOT NULL
     ) WITHOUT ROWID;
     """,
+    # 2: the stacks of a run that took too long.
+    "ALTER TABLE runs ADD COLUMN stack TEXT",
 )
 """Script n makes a file of version n - 1 one of version n. A released one is never edited; a change is a new one."""
 

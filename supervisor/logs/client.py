@@ -197,6 +197,11 @@ class LogProcess:
         finally:
             self._tails.pop(ask, None)
 
+    def write(self, run_id: RunId, text: str) -> None:
+        """Put whole lines of our own between those of a living run, where they go to a file of its own."""
+        if run_id in self._runs:
+            self._tell({"order": "write", "run_id": run_id, "text": text})
+
     def forget(self, run_id: RunId) -> None:
         """Have the last lines of an ended run dropped; they are anyway when a later run of its slot ends."""
         self._tell({"order": "forget", "run_id": run_id})

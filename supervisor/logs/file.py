@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 
-_NOBODY = 0
+NOBODY = 0
 """Stands for the writer of a line that will not be continued; pipes have other numbers."""
 
 
@@ -56,7 +56,7 @@ class File:
             return
         goes_on = self._line_of == writer
         if self._line_of is not None and not goes_on:
-            self._append(_NOBODY, b"\n")
+            self._append(NOBODY, b"\n")
         data = text.replace(b"\n", b"\n" + mark) if mark else text
         if mark and text.endswith(b"\n"):
             data = data[: -len(mark)]
@@ -65,14 +65,14 @@ class File:
     def end(self, writer: int) -> None:
         """End the line that this pipe has left open, if it has: two runs never share a line."""
         if self._line_of == writer:
-            self._append(_NOBODY, b"\n")
+            self._append(NOBODY, b"\n")
 
     def reopen(self) -> None:
         """Go on in a new file where somebody has moved the open one away, as logrotate does."""
         if self._fd is None or self._is_in_place():
             return
         if self._line_of is not None:
-            self._append(_NOBODY, b"\n")
+            self._append(NOBODY, b"\n")
         self.close()
         self._open()
 
@@ -152,9 +152,9 @@ class File:
             self._is_regular = stat.S_ISREG(found.st_mode)
             if self._is_regular and found.st_size:
                 self._size = found.st_size
-                self._line_of = None if os.pread(self._fd, 1, found.st_size - 1) == b"\n" else _NOBODY
+                self._line_of = None if os.pread(self._fd, 1, found.st_size - 1) == b"\n" else NOBODY
                 if self._line_of is not None:
-                    self._put(_NOBODY, b"\n")
+                    self._put(NOBODY, b"\n")
         except OSError as error:
             self.close()
             self._trouble(error.strerror or str(error))
@@ -183,7 +183,7 @@ class File:
         if written:
             self._line_of = None if data[written - 1] == ord("\n") else writer
         if written < len(data) and self._line_of is not None:
-            self._line_of = _NOBODY
+            self._line_of = NOBODY
         return written
 
     # -- what a sick disk costs ----------------------------------------------------------------------------------------
@@ -193,7 +193,7 @@ class File:
         torn = b"" if self._line_of is None else b"\n"
         mark = stamp() if self.timestamps else b""
         note = b"%b%b[jobvisor] %d lines lost here: %b\n" % (torn, mark, self.lost, (self.error or "").encode())
-        if self._put(_NOBODY, note) < len(note):
+        if self._put(NOBODY, note) < len(note):
             return False
         self._heal()
         return True

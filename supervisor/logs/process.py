@@ -25,7 +25,7 @@ from contextlib import suppress
 
 from supervisor import memory
 from supervisor.logs.console import Console
-from supervisor.logs.file import File
+from supervisor.logs.file import NOBODY, File
 from supervisor.logs.pipe import SLICE, Pipe, Run
 from supervisor.wire import Message, Wire
 
@@ -174,6 +174,8 @@ class LogServer:
                 self._tell({"fact": "tail", "ask": ask, "lines": run.tail.lines() if run is not None else []})
             case {"order": "ping"}:
                 self._tell({"fact": "pong"})
+            case {"order": "write", "run_id": run_id, "text": text}:
+                self._write(run_id, text)
             case {"order": "forget", "run_id": run_id}:
                 self._forget(run_id)
             case {"order": "reopen"}:
@@ -184,6 +186,12 @@ class LogServer:
             case {"order": "finish"}:
                 self._is_finishing = True
                 self._set_bounds()
+
+    def _write(self, run_id: int, text: str) -> None:
+        """Put the supervisor's own lines into a run's file; they are not among its last lines, being no output."""
+        pipe = next((pipe for pipe in self._pipes.values() if pipe.run.run_id == run_id), None)
+        if pipe is not None:
+            pipe.file.write(NOBODY, text.encode(errors="replace").rstrip(b"\n") + b"\n")
 
     def _take_on(self, order: Message, fd: int) -> None:
         """Begin to read a pipe."""

@@ -82,8 +82,8 @@ class FakeEngine:
             how = Code(0) if script.kind is Kind.WORKER else Signalled(order.signal)
             self.loop.call_soon(self.end, order.run_id, how)
 
-    def kill(self, run_id: RunId) -> None:
-        self.orders.append(("kill", run_id))
+    def kill(self, run_id: RunId, *, dump: bool = False) -> None:
+        self.orders.append(("kill", run_id, dump))
         self.loop.call_soon(self.end, run_id, Signalled(9))
 
     def tick(self, order: Tick) -> None:

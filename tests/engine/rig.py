@@ -34,6 +34,7 @@ class Rig:
         self.loop = asyncio.new_event_loop()
         self.facts: list[EngineFact] = []
         self.warned: list[str] = []
+        self.stacks: list[tuple[int, str]] = []
         self.engine: Any = None
         self._run_ids = iter(range(1, 1_000_000))
         self._thread = threading.Thread(target=self.loop.run_forever)
@@ -121,11 +122,11 @@ class Rig:
         out = os.open(self.folder / f"{run_id}.out", flags, 0o600)
         return Output(out, os.open(self.folder / f"{run_id}.err", flags, 0o600))
 
-    def stop(self, run_id: int, number: int = signal.SIGTERM, cause: Cause = Cause.STOP) -> None:
-        self.call(self.engine.stop, Stop(run_id, number, cause))
+    def stop(self, run_id: int, number: int = signal.SIGTERM, cause: Cause = Cause.STOP, *, dump: bool = False) -> None:
+        self.call(self.engine.stop, Stop(run_id, number, cause, dump=dump))
 
-    def kill(self, run_id: int) -> None:
-        self.call(self.engine.kill, run_id)
+    def kill(self, run_id: int, *, dump: bool = False) -> None:
+        self.call(self.engine.kill, run_id, dump=dump)
 
     def tick(self, run_id: int, due_at: datetime | None = None) -> int:
         tick_id = next(self._run_ids)
@@ -219,6 +220,7 @@ def real(
             warn=rig.warned.append,
             patience=patience,
             place=Place(cgroup=cgroup, vacancy=vacancy),
+            stacked=lambda run_id, text: rig.stacks.append((run_id, text)),
         )
 
     rig.begin(make)

@@ -204,7 +204,7 @@ def test_the_surroundings_of_a_python_job(rig: Rig) -> None:
     assert said["path"][0] == str(rig.folder)  # type: ignore[index]
     assert said["pid"] == said["sid"] == said["pgid"] == rig.spawned(run_id)
     assert said["stdin"] == ""
-    assert said["fds"] == [0, 1, 2, 3, 4]  # 3 is the channel; 4 reads the list
+    assert said["fds"] == [0, 1, 2, 3, 4, 5]  # 3 is the channel, 4 the stack; 5 reads the list
     assert said["nofile"] == list(rig_limits(rig))
     assert said["death"] == signal.SIGKILL
     assert said["job"] == ["clock", run_id, 3, 2, "retry", str(due)]
@@ -241,7 +241,7 @@ def test_no_signal_is_blocked_or_ignored_but_what_python_itself_ignores(rig: Rig
     fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
     assert int(fields["SigBlk"], 16) == 0
     assert _signals(fields["SigIgn"]) == {signal.SIGPIPE, signal.SIGXFSZ}
-    assert _signals(fields["SigCgt"]) == {signal.SIGINT}
+    assert _signals(fields["SigCgt"]) == {signal.SIGINT, signal.SIGRTMIN + 7}  # the latter tells the stacks
 
 
 def test_an_ignored_sigpipe_is_not_inherited_by_a_command(rig: Rig) -> None:

@@ -12,7 +12,7 @@ from disks import disk, remount
 from samples import BOOM, NOON, Writer, closed, opened, write
 
 from supervisor.core.exits import ErrorRecord, Usage
-from supervisor.core.runs import NotRun, Outcome, Printed, SlotId
+from supervisor.core.runs import Dumped, NotRun, Outcome, Printed, SlotId
 from supervisor.errors import JobvisorError
 from supervisor.history import query
 
@@ -81,12 +81,14 @@ def test_a_signal_is_told_by_its_name(path: Path) -> None:
     assert query.runs(path)[0]["signal"] == "SIGKILL"
 
 
-def test_one_run_comes_with_its_traceback_and_output(path: Path) -> None:
-    write(path, closed(1, Outcome.FAILED, error=BOOM), Printed(run_id=1, lines=("reading", "", "boom")))
+def test_one_run_comes_with_its_traceback_output_and_stack(path: Path) -> None:
+    printed = Printed(run_id=1, lines=("reading", "", "boom"))
+    write(path, opened(1), Dumped(run_id=1, stack="Thread …"), closed(1, Outcome.FAILED, error=BOOM), printed)
     row = query.run(path, 1)
     assert row is not None
-    assert list(row) == [*KEYS, "lane", "final", "traceback", "output"]
+    assert list(row) == [*KEYS, "lane", "final", "traceback", "output", "stack"]
     assert (row["traceback"], row["output"], row["final"]) == ("Traceback …", ["reading", "", "boom"], True)
+    assert row["stack"] == "Thread …"
     assert query.run(path, 2) is None
 
 

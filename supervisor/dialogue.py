@@ -1,0 +1,173 @@
+"""What the supervisor answers of talking to a running job: call, cast, state, signal and stack."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from supervisor.core.exits import signal_name
+from supervisor.core.job import Command
+from supervisor.core.kind import Kind
+from supervisor.core.runs import RunId, SlotId
+from supervisor.core.slot import Slot
+from supervisor.core.states import Starting, process_of
+from supervisor.core.status import state_word
+from supervisor.core.waits import TargetKnown
+from supervisor.engine.mailbox import Refused, Reply
+from supervisor.engine.stack import NONE
+from supervisor.errors import ControlError
+from supervisor.waiters import Waiters
+
+ANSWER_WITHIN = 5.0
+"""Seconds for an answer where the client says nothing else."""
+LONGEST = 3600.0
+
+
+class Engine(Protocol):
+    """What the dialogue needs of the engine."""
+
+    def post(self, run_id: RunId, kind: str, content: Any) -> "asyncio.Future[Reply] | Refused":
+        """Put a message into a Worker's mailbox."""
+
+    def signal(self, run_id: RunId, number: int) -> int | None:
+        """Send a signal to the first process of a run, and return its pid."""
+
+    async def stack(self, run_id: RunId) -> str:
+        """Return the stacks of a run's threads."""
+
+
+class Dialogue:
+    """Each method gets the slots that the request names, and its parameters."""
+
+    def __init__(self, engine: Engine, waiters: Waiters, look: Callable[[SlotId], Slot | None]) -> None:
+        self._engine = engine
+        self._waiters = waiters
+        self._look = look
+        self.methods: Mapping[str, Callable[[Sequence[Slot], dict[str, Any]], Awaitable[dict[str, Any]]]] = {
+            "call": self._call,
+            "cast": self._cast,
+            "state": self._state,
+            "signal": self._signal,
+            "stack": self._stack,
+        }
+
+    async def _call(self, slots: Sequence[Slot], params: dict[str, Any]) -> dict[str, Any]:
+        return await self._ask(_one(slots), "call", params)
+
+    async def _state(self, slots: Sequence[Slot], params: dict[str, Any]) -> dict[str, Any]:
+        return await self._ask(_one(slots), "state", params)
+
+    async def _cast(self, slots: Sequence[Slot], params: dict[str, Any]) -> dict[str, Any]:
+        slot = await self._worker(_one(slots), ANSWER_WITHIN)
+        self._post(slot, "cast", params)
+        return {"name": slot.label}
+
+    async def _ask(self, slot: Slot, kind: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Put a message into the mailbox and return what is answered.
+
+        Raises:
+            ControlError: there is no Worker that could, it has an error to tell, or it takes too long.
+        """
+        within = _seconds(params.get("timeout", ANSWER_WITHIN))
+        slot = await self._worker(slot, within)
+        try:
+            async with asyncio.timeout(within):
+                reply = await self._post(slot, kind, params)
+        except TimeoutError:
+            busy = _busy(self._look(slot.id) or slot)
+            raise ControlError(1, f"{slot.label}: no answer within {within:g} s{busy}") from None
+        if reply.error is not None:
+            raise ControlError(1, f"{slot.label}: {reply.error}")
+        return {"name": slot.label, "reply": reply.value}
+
+    def _post(self, slot: Slot, kind: str, params: dict[str, Any]) -> "asyncio.Future[Reply]":
+        posted = self._engine.post(_run_id(slot), kind, params.get("content"))
+        if isinstance(posted, Refused):
+            raise ControlError(1, f"{slot.label}: {posted.why}")
+        return posted
+
+    async def _worker(self, slot: Slot, within: float) -> Slot:
+        """Return a slot once an import has told that its target is a Worker.
+
+        Raises:
+            ControlError: it is none, or the import takes too long.
+        """
+        try:
+            async with asyncio.timeout(within):
+                await self._waiters.ask(slot, TargetKnown())
+        except TimeoutError:
+            raise ControlError(1, f"{slot.label}: its target is still being imported") from None
+        known = self._look(slot.id) or slot
+        if known.kind is not Kind.WORKER:
+            why = known.problem or f"it runs a {known.kind.value if known.kind else 'target that is not known'}"
+            raise ControlError(1, f"{slot.label} is no Worker, and only Workers are spoken to: {why}")
+        return known
+
+    async def _signal(self, slots: Sequence[Slot], params: dict[str, Any]) -> dict[str, Any]:
+        number = params.get("signal")
+        if number not in signal.valid_signals():
+            raise ControlError(2, '"signal" must be the number of a signal')
+        return {"jobs": [self._signalled(slot, number) for slot in slots]}
+
+    def _signalled(self, slot: Slot, number: int) -> dict[str, Any]:
+        process = process_of(slot.state)
+        pid = self._engine.signal(process.run.run_id, number) if process is not None else None
+        if pid is None:
+            return {
+                "name": slot.label,
+                "ok": False,
+                "message": f"is {state_word(slot)}, it has no process",
+                "pid": None,
+            }
+        message = f"{signal_name(number)} sent to pid {pid}"
+        return {"name": slot.label, "ok": True, "message": message, "pid": pid}
+
+    async def _stack(self, slots: Sequence[Slot], _: dict[str, Any]) -> dict[str, Any]:
+        slot = _one(slots)
+        if isinstance(slot.job.target, Command):
+            raise ControlError(
+                1, f"{slot.label} runs a command: only a Python function or Worker (`run`) can show its stack"
+            )
+        text = await self._engine.stack(_run_id(slot))
+        if text == NONE:
+            raise ControlError(1, f"{slot.label}: {NONE}")
+        process = process_of(slot.state)
+        return {"name": slot.label, "pid": process.pid if process else None, "stack": text}
+
+
+def _one(slots: Sequence[Slot]) -> Slot:
+    """Return the only slot that was named.
+
+    Raises:
+        ControlError: it is not the only one.
+    """
+    if len(slots) == 1:
+        return slots[0]
+    first = ", ".join(slot.label for slot in slots[:3])
+    raise ControlError(1, f"{len(slots)} are meant ({first}{', …' if len(slots) > 3 else ''}); name one of them")
+
+
+def _run_id(slot: Slot) -> RunId:
+    """Return the run of a slot's process.
+
+    Raises:
+        ControlError: it has none.
+    """
+    process = process_of(slot.state)
+    if process is None:
+        raise ControlError(1, f"{slot.label} is {state_word(slot)}: it has no process")
+    return process.run.run_id
+
+
+def _busy(slot: Slot) -> str:
+    """Return what a Worker is doing instead of answering, where that is known."""
+    match slot.state:
+        case Starting():
+            return ": it is still in start()"
+    return f": it is busy; `jobvisor stack {slot.label}` shows with what"
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LONGEST:
+        raise ControlError(2, f'"timeout" must be a number of seconds, up to {LONGEST:g}')
+    return float(value)

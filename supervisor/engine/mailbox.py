@@ -1,0 +1,78 @@
+"""A Worker's mailbox as the supervisor sees it: what was put in and is not served yet, and who waits for an answer.
+
+The Worker answers every message once it has served it, a cast too, so what is under way is known and bounded: a Worker
+that hangs, or a client that floods it, costs a full mailbox and nothing more.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from supervisor.engine.channel import LARGEST_MESSAGE
+from supervisor.wire import Message
+
+MOST_MESSAGES = 256
+MOST_BYTES = 4 * 1024 * 1024
+"""Of the messages under way to one Worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a Worker answered: a JSON value, or why there is none."""
+
+    value: Any = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A message that was not put in, and why."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Posted:
+    answer: "asyncio.Future[Reply]"
+    size: int
+
+
+class Mailbox:
+    """The messages of one process, in the order in which they were put in."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, put: Callable[[Message], None]) -> None:
+        self._loop = loop
+        self._put = put
+        self._asks = count(1)
+        self._posted: dict[int, _Posted] = {}
+        self._size = 0
+
+    def post(self, kind: str, content: Any) -> "asyncio.Future[Reply] | Refused":
+        """Put a message in: a ``call``, a ``cast`` or a ``state``; the future has the answer, or why none will come."""
+        size = len(json.dumps(content))
+        if size > LARGEST_MESSAGE:
+            return Refused(f"the message has {size:,} bytes as JSON, at most {LARGEST_MESSAGE:,} are taken")
+        if len(self._posted) >= MOST_MESSAGES or self._size + size > MOST_BYTES:
+            return Refused(f"its mailbox is full: {len(self._posted)} messages wait to be served")
+        ask = next(self._asks)
+        answer: asyncio.Future[Reply] = self._loop.create_future()
+        self._posted[ask] = _Posted(answer, size)
+        self._size += size
+        self._put({"kind": kind, "ask": ask, "content": content})
+        return answer
+
+    def answered(self, ask: int, reply: Reply) -> None:
+        """Take an answer; who asked may have given up waiting."""
+        posted = self._posted.pop(ask, None)
+        if posted is not None:
+            self._size -= posted.size
+            if not posted.answer.done():
+                posted.answer.set_result(reply)
+
+    def close(self) -> None:
+        """Tell whoever still waits that the process has ended."""
+        for ask in list(self._posted):
+            self.answered(ask, Reply(error="it ended before it answered"))
