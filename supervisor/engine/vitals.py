@@ -1,10 +1,13 @@
 """CPU and memory of whole jobs, by psutil: a job's first process and all below it.
 
 A sample goes in slices, so that the loop is never held for long. Process objects are kept between samples: making them
-is most of what psutil costs. PSS, which the kernel adds up page by page, is read at every thirtieth sample only.
+is most of what psutil costs. A job of one thread that has not run since the last sample has used nothing, and has no
+new child: its last reading stands. PSS, which the kernel adds up page by page, is read at every thirtieth sample only,
+and everything with it.
 """
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -19,6 +22,8 @@ from supervisor.engine.containment import tree
 SLICE = 0.002
 """Seconds after which the loop has its turn again."""
 PSS_EVERY = 30
+OF_ONE_THREAD = 3
+"""Links of /proc/PID/task: two, and one a thread."""
 
 
 @dataclass(slots=True)
@@ -28,7 +33,10 @@ class Watched:
     processes: dict[int, psutil.Process] = field(default_factory=dict)
     cpu: dict[int, float] = field(default_factory=dict)
     at: float | None = None
+    rss: int = 0
     pss: int | None = None
+    ran: bytes | None = None
+    """What ``_ran`` said at the last sample."""
 
 
 class Vitals:
@@ -72,6 +80,13 @@ class Vitals:
     def _measure(self, run_id: RunId, watched: Watched, pid: int, *, with_pss: bool) -> Iterator[None]:
         """Read a job's processes one after the other; a pid that was used again counts from nothing."""
         now = time.monotonic()
+        ran = _ran(pid)
+        has_rested = ran is not None and ran == watched.ran and watched.processes.keys() == {pid}
+        watched.ran = ran
+        if has_rested and not with_pss:
+            watched.at = now
+            self.readings[run_id] = Vital(cpu_percent=0.0, rss_bytes=watched.rss, pss_bytes=watched.pss)
+            return
         kept, watched.processes = watched.processes, {}
         for each in tree(pid):
             with suppress(psutil.Error, OSError):  # gone, or no descriptor left to look
@@ -88,6 +103,24 @@ class Vitals:
                     pss += process.memory_full_info().pss
             yield
         percent = None if watched.at is None or now <= watched.at else round(100 * used / (now - watched.at), 1)
-        watched.cpu, watched.at = cpu, now
+        watched.cpu, watched.at, watched.rss = cpu, now, rss
         watched.pss = pss if with_pss else watched.pss
         self.readings[run_id] = Vital(cpu_percent=percent, rss_bytes=rss, pss_bytes=watched.pss)
+
+
+def _ran(pid: int) -> bytes | None:
+    """Return how long and how often a process of one thread has run, to be compared; None where there are more.
+
+    The kernel counts nanoseconds on the CPU, those waited for one, and turns on it (/proc/PID/schedstat,
+    CONFIG_SCHED_INFO).
+    """
+    try:
+        if os.stat(f"/proc/{pid}/task").st_nlink != OF_ONE_THREAD:
+            return None
+        schedstat = os.open(f"/proc/{pid}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.read(schedstat, 100)
+        finally:
+            os.close(schedstat)
+    except OSError:
+        return None

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
 from conftest import eventually
 
@@ -120,3 +121,16 @@ def test_a_second_sample_while_one_goes_on_is_that_one() -> None:
 
     with program("import time; time.sleep(1000)") as pid:
         asyncio.run(twice())
+
+
+def test_a_job_that_wakes_after_a_rest_is_measured_anew_with_what_it_starts(tmp_path: Path) -> None:
+    wake = tmp_path / "wake"
+    os.mkfifo(wake)
+    code = f"import subprocess\nopen({str(wake)!r}).read()\nkept = b'x' * 50_000_000\nsubprocess.run(['sleep', '1000'])"
+    with program(code) as pid:
+        measured = Vitals(lambda: {7: pid})
+        eventually(lambda: asyncio.run(sampled(measured, 2, pause=0.01))[7].cpu_percent == 0.0)
+        rested = measured.readings[7].rss_bytes or 0
+        wake.write_text("")
+        eventually(lambda: (asyncio.run(sampled(measured))[7].rss_bytes or 0) > rested + 50_000_000)
+        eventually(lambda: asyncio.run(sampled(measured)) and len(measured._watched[7].processes) == 2)
