@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, tzinfo
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from supervisor.core.schedule import ScheduleError, zone
 
@@ -30,6 +29,8 @@ def local_zone(environ: Mapping[str, str], localtime: Path = LOCALTIME) -> tzinf
                 return zone(_name(target))
             except ScheduleError:
                 continue
+    from zoneinfo import ZoneInfo  # noqa: PLC0415  # seldom needed
+
     try:
         with localtime.open("rb") as content:
             return ZoneInfo.from_file(content, key="local")

@@ -8,9 +8,8 @@ import asyncio
 import faulthandler
 import os
 import signal
-import sys
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,49 +33,43 @@ from supervisor.core.states import earliest, process_of
 from supervisor.core.status import Progress, Vital, iso
 from supervisor.core.tree.reasons import hindrance
 from supervisor.dialogue import Dialogue
-from supervisor.engine import cgroups
-from supervisor.engine.engine import Engine, Output, Place
+from supervisor.engine import briefing
+from supervisor.engine.engine import Engine, Output
 from supervisor.engine.renewal import Renewal
 from supervisor.engine.tree import tree
 from supervisor.engine.vitals import Vitals
 from supervisor.errors import JobvisorError
+from supervisor.helpers import Standby
 from supervisor.history.thread import History
 from supervisor.load import load
 from supervisor.logs.client import LogProcess
 from supervisor.narrator import narrate
 from supervisor.observers import Observers
-from supervisor.ownlog import Stderr, open_log, unhandled
+from supervisor.ownlog import Stderr, unhandled
 from supervisor.page import Figures
-from supervisor.statedir import Lock, Vacancy, boot_id, make_private
+from supervisor.statedir import boot_id
 from supervisor.systemd.service import service
 from supervisor.waiters import Lookers, Waiters
 
 
-def run(manifest_path: Path, *, output: bool) -> int:
-    """Supervise the jobs of a manifest in the foreground until asked to stop; return the exit code.
+@dataclass(frozen=True, slots=True)
+class Helpers:
+    """What the processes beside the supervisor are started with, and those of them that have been already."""
 
-    Raises:
-        ManifestError: the manifest is bad; nothing was started.
-        AlreadyRunningError: another supervisor holds the same state_dir; nothing was started.
-    """
-    manifest = load(manifest_path, os.environ)
-    settings = manifest.settings
-    make_private(Path(settings.state_dir))
-    make_private(Path(settings.log_dir))
+    settings: briefing.Settings
+    fork_server: Standby
+    log_process: Standby
+
+
+def supervise(manifest: Manifest, helpers: Helpers, stderr: Stderr, *, console: bool) -> int:
+    """Supervise the jobs of a manifest until asked to stop; return the exit code. The state folder is ours."""
     memory.settle()
-    with Lock(Path(settings.state_dir)):
-        stderr = open_log(settings.log_level, settings.log_file, max_size=settings.log_max_size, keep=settings.log_keep)
-        faulthandler.enable()  # SIGABRT is what systemd sends to a hung one: its stacks shall be in the journal
-        with (
-            Vacancy(Path(settings.state_dir), logger.warning) as vacancy,
-            cgroups.claimed(settings.state_dir) as cgroup,
-        ):
-            place = Place(vacancy=vacancy, cgroup=cgroup)
-            return asyncio.run(_serve(manifest, stderr, place, output=output or sys.stdout.isatty()))
+    faulthandler.enable()  # SIGABRT is what systemd sends to a hung one: its stacks shall be in the journal
+    return asyncio.run(_serve(manifest, helpers, stderr, console=console))
 
 
-async def _serve(manifest: Manifest, stderr: Stderr, place: Place, *, output: bool) -> int:
-    supervisor = Supervisor(manifest, stderr, place, console=output)
+async def _serve(manifest: Manifest, helpers: Helpers, stderr: Stderr, *, console: bool) -> int:
+    supervisor = Supervisor(manifest, helpers, stderr, console=console)
     try:
         await supervisor.start()
         return await supervisor.serve()
@@ -87,7 +80,7 @@ async def _serve(manifest: Manifest, stderr: Stderr, place: Place, *, output: bo
 class Supervisor:
     """One manifest under supervision."""
 
-    def __init__(self, manifest: Manifest, stderr: Stderr, place: Place, *, console: bool) -> None:
+    def __init__(self, manifest: Manifest, helpers: Helpers, stderr: Stderr, *, console: bool) -> None:
         settings = manifest.settings
         self.manifest = manifest
         self.board: Board
@@ -113,19 +106,22 @@ class Supervisor:
             keep_runs=settings.history_keep_runs,
         )
         self._logs = LogProcess(
-            loop=self._loop, log_dir=Path(settings.log_dir), console=console, warn=logger.warning, environ=os.environ
+            loop=self._loop,
+            log_dir=Path(settings.log_dir),
+            console=console,
+            warn=logger.warning,
+            environ=os.environ,
+            standby=helpers.log_process,
         )
         self._checkpoints = Checkpoints(Path(settings.state_dir))
         self._engine = Engine(
             loop=self._loop,
             report=self.take,
-            environ=os.environ,
-            path=_python_path(manifest),
-            preload=settings.preload,
+            settings=helpers.settings,
             warn=logger.warning,
-            place=place,
             stacked=self._keep_stack,
             checkpointed=self._checkpoints.ask,
+            standby=helpers.fork_server,
         )
         self.dialogue = Dialogue(self._engine, self.waiters, self._look)
         self._service = service(self._loop, os.environ, warn=logger.warning)

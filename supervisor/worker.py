@@ -1,6 +1,8 @@
 """The base class of jobs that keep their process and state between ticks, as a GenServer does."""
 
-from typing import Any
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as in ``typing``, whose import would be a tenth of the log process
+    from typing import Any
 
 
 class Worker:
@@ -18,14 +20,14 @@ class Worker:
         """Do the work of one due time (scheduled Workers only)."""
         raise NotImplementedError(f"{type(self).__qualname__} has a schedule, so it needs a method tick(self)")
 
-    def call(self, request: Any) -> Any:
+    def call(self, request: "Any") -> "Any":
         """Return the answer to ``jobvisor call NAME JSON``; both are JSON values of at most 256 KiB."""
         raise NotImplementedError(f"{type(self).__qualname__} answers no calls")
 
-    def cast(self, message: Any) -> None:
+    def cast(self, message: "Any") -> None:
         """Take a message that wants no answer (``jobvisor cast NAME JSON``)."""
 
-    def state(self) -> Any:
+    def state(self) -> "Any":
         """Return what ``jobvisor state NAME`` shows; what is no JSON in it is shown as ``repr`` does."""
         return {key: value for key, value in vars(self).items() if not key.startswith("_")}
 

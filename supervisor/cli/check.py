@@ -18,8 +18,8 @@ from supervisor.core.job import Job, Run, kind_problem
 from supervisor.core.kind import Kind
 from supervisor.core.manifest import Manifest
 from supervisor.engine import credentials
-from supervisor.engine.launch import base_environ
-from supervisor.engine.probe import program_problem
+from supervisor.engine.briefing import base_environ
+from supervisor.engine.programs import program_problem
 from supervisor.engine.targets import Wanted
 from supervisor.errors import JobvisorError, ManifestError
 from supervisor.history import query

@@ -1,7 +1,8 @@
 """The program: finds the command, and is the one place that turns errors into exit codes.
 
-``status`` in its plain forms is answered without click, whose import would cost more than all the rest of it; whatever
-else is written on the command line goes through click, help and usage errors included.
+``status`` and ``run`` in their plain forms do without click: its import would cost a client more than all the rest, and
+a supervisor memory for all its life. Whatever else is written on the command line goes through click, help and usage
+errors included.
 """
 
 import io
@@ -17,6 +18,7 @@ NOT_THERE = 4
 INTERRUPTED = 130
 
 _VALUED = {"-f": "manifest", "--file": "manifest", "--socket": "socket"}
+_FLAGS = frozenset({"--json", "--output"})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,22 +43,28 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    plain = plain_status(arguments)
-    if plain is not None:
-        from supervisor.cli import status_view  # noqa: PLC0415  # a client imports what it uses
+    match plain(arguments):
+        case ["status", *names], place, as_json, False:
+            from supervisor.cli import status_view  # noqa: PLC0415  # a client imports what it uses
 
-        place, names, as_json = plain
-        return status_view.show(place, names, as_json=as_json)
+            return status_view.show(place, names, as_json=as_json)
+        case ["run"], place, False, output:
+            from supervisor.cli import foreground  # noqa: PLC0415
+
+            return foreground.supervise(place, output=output)
     from supervisor.cli.commands import run_with_click  # noqa: PLC0415  # click, for all but the plain forms
 
     return run_with_click(arguments)
 
 
-def plain_status(arguments: Sequence[str]) -> tuple[Place, list[str], bool] | None:
-    """Return what a plain ``status`` asks for, or None where click shall read the command line."""
+def plain(arguments: Sequence[str]) -> tuple[list[str], Place, bool, bool] | None:
+    """Return the words of a plain command line, its place, and whether it has ``--json`` and ``--output``.
+
+    None is returned where there is anything else in it: click shall read it.
+    """
     given: dict[str, str] = {}
     words: list[str] = []
-    as_json = False
+    flags: set[str] = set()
     rest = iter(arguments)
     for argument in rest:
         if argument in _VALUED:
@@ -64,15 +72,14 @@ def plain_status(arguments: Sequence[str]) -> tuple[Place, list[str], bool] | No
             if value is None:
                 return None
             given[_VALUED[argument]] = value
-        elif argument == "--json" and words:
-            as_json = True
+        elif argument in _FLAGS and words:
+            flags.add(argument)
         elif argument.startswith("-"):
             return None
         else:
             words.append(argument)
-    if not words or words[0] != "status":
-        return None
-    return Place(given.get("manifest"), given.get("socket")), words[1:], as_json
+    place = Place(given.get("manifest"), given.get("socket"))
+    return words, place, "--json" in flags, "--output" in flags
 
 
 def _code(error: JobvisorError) -> int:

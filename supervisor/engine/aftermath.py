@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from supervisor.core.runs import RunId
 from supervisor.engine import cgroups, containment
-from supervisor.engine.forkserver import NAME
+from supervisor.engine.agreed import FORK_SERVER
 from supervisor.engine.pidfd import ended
 
 
@@ -40,7 +40,7 @@ async def bury(
         _reap(pid)
 
     def belongs(pid: int, seen: containment.Sight) -> bool:
-        is_known = seen.session in leaders or seen.name == NAME or _run(pid) in run_ids
+        is_known = seen.session in leaders or seen.name == FORK_SERVER or _run(pid) in run_ids
         return pid not in spared and (is_known or any(cgroups.holds(cgroup, pid) for cgroup in own_cgroups))
 
     await _sweep(loop, belongs)

@@ -16,8 +16,9 @@ import select
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from hashlib import blake2b
 from typing import NamedTuple
+
+from supervisor.engine.containment import own_children
 
 WANTED = ("memory", "pids")
 """Controllers that keep ``limits``; what a job has used is told without any."""
@@ -42,6 +43,8 @@ def claim(state_dir: str) -> Delegation | None:
     ours = _ours()
     if ours is None or not _is_delegated(ours):
         return None
+    from hashlib import blake2b  # noqa: PLC0415  # not for the fork server, which has this module too
+
     name = f"jobvisor-{blake2b(os.fsencode(state_dir), digest_size=6).hexdigest()}"
     if os.path.basename(ours) == "supervisor" and os.path.isdir(f"{os.path.dirname(ours)}/{name}"):
         ours = os.path.dirname(ours)
@@ -132,11 +135,12 @@ def _hand_on(ours: str, path: str) -> tuple[str, ...]:
 
 
 def _make_room(ours: str) -> None:
-    """Move this process and its own into a cgroup below, unless others are here too."""
-    here = _read(f"{ours}/cgroup.procs").split()
-    if here == [str(os.getpid())]:
+    """Move this process and its helpers into a cgroup below, unless others are here too."""
+    here = {int(pid) for pid in _read(f"{ours}/cgroup.procs").split()}
+    if here <= {os.getpid(), *own_children()}:
         os.makedirs(f"{ours}/supervisor", exist_ok=True)
-        _write(f"{ours}/supervisor/cgroup.procs", "0")
+        for pid in here:
+            _write(f"{ours}/supervisor/cgroup.procs", str(pid))
 
 
 # -- the fork server ---------------------------------------------------------------------------------------------------

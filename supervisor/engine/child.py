@@ -19,15 +19,12 @@ from functools import partial
 from typing import Any, NamedTuple, NoReturn, TextIO
 
 from supervisor.engine import cgroups, failure, interpreter, linux, standing
+from supervisor.engine.agreed import CHANNEL_FD, STACK_FD
 from supervisor.engine.channel import Channel
 from supervisor.engine.credentials import UnknownAccountError
 from supervisor.engine.targets import TargetError, Wanted, find
 from supervisor.engine.workshop import Workshop
 
-CHANNEL_FD = 3
-STACK_FD = 4
-"""Where a Python job's stacks are written when it gets STACK_SIGNAL: by faulthandler, as the fork server set it up."""
-STACK_SIGNAL = signal.SIGRTMIN + 7
 PYTHONS_OWN = frozenset({signal.SIGPIPE, signal.SIGXFSZ})
 """Signals that Python itself ignores at its start."""
 NOT_STARTED = 127

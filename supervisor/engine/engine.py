@@ -11,7 +11,7 @@ import resource
 import signal
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -22,13 +22,13 @@ from supervisor.core.events import MemoryExceeded, TargetFound, TargetMissing
 from supervisor.core.exits import NO_USAGE, Code, Exit, Lost, NotStarted, Signalled, Usage
 from supervisor.core.job import Job, Run
 from supervisor.core.runs import RunId, SlotId
-from supervisor.engine import cgroups, linux
+from supervisor.engine import briefing, cgroups, linux
 from supervisor.engine.aftermath import bury
 from supervisor.engine.appetite import Appetite
-from supervisor.engine.cgroups import Delegation
+from supervisor.engine.briefing import Settings
 from supervisor.engine.channel import LARGEST_TOLD
-from supervisor.engine.generation import Generation, Patience, Settings
-from supervisor.engine.launch import base_environ, launch, tick_identity
+from supervisor.engine.generation import Generation, Patience
+from supervisor.engine.launch import launch, tick_identity
 from supervisor.engine.line import Line
 from supervisor.engine.mailbox import Mailbox, Refused, Reply
 from supervisor.engine.probing import Probes
@@ -36,6 +36,7 @@ from supervisor.engine.renewal import DIED, Renewal
 from supervisor.engine.reports import Listener, RunReport
 from supervisor.engine.stack import NONE, Stack
 from supervisor.errors import JobvisorError
+from supervisor.helpers import Standby
 from supervisor.wire import Message, pair
 
 SPARE = 0.05
@@ -56,18 +57,6 @@ class Output:
 
     stdout: int
     stderr: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """What a state folder's jobs have to themselves on this machine."""
-
-    vacancy: int | None = None
-    """A descriptor that the fork server holds open until the last job has ended; the caller closes it."""
-    cgroup: Delegation | None = None
-
-
-NOWHERE = Place()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,38 +89,30 @@ class Ordered:
 class Engine:
     """Makes and ends the processes of jobs. Installs no signal handlers; needs an event loop, not the main thread."""
 
-    def __init__(  # noqa: PLR0913  # each by its name, from the one place that has them all
+    def __init__(  # each by its name, from the one place that has them all
         self,
         *,
         loop: asyncio.AbstractEventLoop,
         report: Callable[[EngineFact], None],
-        environ: Mapping[str, str],
-        path: Sequence[str],
-        preload: Sequence[str],
+        settings: Settings,
         warn: Callable[[str], None],
         patience: Patience | None = None,
-        place: Place = NOWHERE,
         stacked: Callable[[RunId, str], None] = lambda _run_id, _text: None,
         checkpointed: Checkpointed = lambda _slot, _kind, _fds: None,
+        standby: Standby | None = None,
     ) -> None:
-        """Make an engine; ``path`` is the jobs' sys.path, the manifest's folder first."""
+        """Take the settings of the fork servers; ``standby`` may have the first one, briefed already."""
         self._loop = loop
         self._stacked = stacked
         self._checkpointed = checkpointed
         self._report_now = report
-        self._folder = path[0]
+        self._folder = settings.path[0]
         self._warn = warn
         self._patience = patience or Patience()
         self._warnings: dict[str, str] = {}
         self._runs: dict[RunId, Ordered] = {}
-        self._settings = Settings(
-            environ=base_environ(environ),
-            path=tuple(path),
-            preload=tuple(preload),
-            nofile=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
-            vacancy=place.vacancy,
-            cgroup=place.cgroup,
-        )
+        self._settings = settings
+        self._standby = standby
         self._server: Generation | None = None
         self._elders: set[Generation] = set()
         """Fork servers with old code, each until its last run has ended."""
@@ -337,8 +318,11 @@ class Engine:
     # -- the fork server -----------------------------------------------------------------------------------------------
 
     def _start_server(self) -> None:
+        helper = self._standby.take() if self._standby is not None else None
+        if helper is None:
+            helper = briefing.begin(self._settings)
         self._server = server = Generation(
-            self._settings,
+            helper,
             self._patience,
             loop=self._loop,
             hear=self._note,
@@ -373,7 +357,7 @@ class Engine:
         self._server = None
         if server.refused is not None:
             preload = tuple(name for name in self._settings.preload if name != server.refused)
-            self._settings = replace(self._settings, preload=preload)
+            self._settings = self._settings._replace(preload=preload)
         elif not self._closing.is_set():
             self._warn("the fork server died; its jobs are lost and start again")
         self._replacing = self._loop.create_task(self._replace(server))
@@ -438,12 +422,12 @@ class Engine:
         Raises:
             JobvisorError: it cannot be started, or died.
         """
-        settings = replace(self._settings, path=tuple(path), preload=tuple(preload))
+        settings = self._settings._replace(path=tuple(path), preload=tuple(preload))
         warnings: dict[str, str] = {}
         while True:
             try:
                 server = Generation(
-                    settings,
+                    briefing.begin(settings),
                     self._patience,
                     loop=self._loop,
                     hear=self._note,
@@ -456,7 +440,7 @@ class Engine:
                 return Renewal(server, settings, warnings, self._trial(server))
             if server.refused is None:
                 raise JobvisorError(DIED)
-            settings = replace(settings, preload=tuple(name for name in settings.preload if name != server.refused))
+            settings = settings._replace(preload=tuple(name for name in settings.preload if name != server.refused))
 
     def _trial(self, server: Generation) -> Probes:
         return Probes(

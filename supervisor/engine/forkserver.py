@@ -24,6 +24,7 @@ from contextlib import suppress
 from typing import TextIO
 
 from supervisor.engine import cgroups, child, interpreter, linux
+from supervisor.engine.agreed import FORK_SERVER, STACK_FD, STACK_SIGNAL
 from supervisor.engine.preload import preload
 from supervisor.engine.probe import probe
 from supervisor.engine.wards import Ward, Wards
@@ -34,10 +35,6 @@ REPORT_EVERY = 8
 """Orders after which the supervisor hears of the processes made so far, in a burst of them."""
 SPARE_FDS = 32
 """Descriptors that are kept back from new processes, for the files in /proc by which the living ones are ended."""
-PLACEHOLDER = "-" * 20
-"""As long as the longest run id."""
-NAME = "jobvisor-fork"
-"""What the kernel calls this process, and those it has forked until they exec."""
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 _forking = multiprocessing.get_context("fork")
@@ -67,7 +64,7 @@ class ForkServer:
         self._epoll.register(self._wake, select.EPOLLIN)
 
     def _spare(self) -> int:
-        return fcntl.fcntl(self._epoll, fcntl.F_DUPFD_CLOEXEC, child.STACK_FD + 1)
+        return fcntl.fcntl(self._epoll, fcntl.F_DUPFD_CLOEXEC, STACK_FD + 1)
 
     def serve(self) -> None:
         """Return when the supervisor is gone and every job has ended."""
@@ -280,20 +277,22 @@ def _surroundings(settings: Mapping[str, object]) -> dict[str, str]:
 
 
 def main() -> None:
-    """Run as ``python -m supervisor.engine.forkserver FD…`` with the settings as the first message on that socket.
+    """Run as ``python -m supervisor.engine.forkserver FD`` with the settings as the first message on that socket.
 
-    It is the first descriptor; others are only held open until the end. An import that hangs must not outlive the
+    Descriptors that come with it are only held open until the end. An import that hangs must not outlive the
     supervisor, so until it serves, this process dies with it.
     """
     _ignore_signals()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     linux.die_with_parent(signal.SIGKILL)
     linux.adopt_orphans()
-    linux.name_process(NAME)
+    linux.name_process(FORK_SERVER)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     warnings.filterwarnings("ignore", category=DeprecationWarning, message=".*fork.*")
-    for held in sys.argv[1:]:
-        os.set_inheritable(int(held), False)
-    wire = Wire(socket.socket(fileno=int(sys.argv[1])))
+    sock = socket.socket(fileno=int(sys.argv[1]))
+    os.set_inheritable(sock.fileno(), False)
+    wire = Wire(sock)
     select.select([wire], [], [])
     try:
         (settings, _), *orders = wire.receive()
@@ -312,7 +311,7 @@ def main() -> None:
     preload(settings["preload"], say)
     interpreter.forget_exit_handlers()
     _ignore_signals()  # a preloaded module may have handled one
-    faulthandler.register(child.STACK_SIGNAL, file=child.STACK_FD)  # for the children: it is blocked here
+    faulthandler.register(STACK_SIGNAL, file=STACK_FD)  # for the children: it is blocked here
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - {signal.SIGCHLD})
     linux.die_with_parent(signal.SIGCONT)
     say({"fact": "serving"})
@@ -322,7 +321,7 @@ def main() -> None:
             parent=os.getpid(),
             environ_slot=slot,
             environ=environ,
-            nofile=(settings["nofile"], resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
+            nofile=(settings["nofile"], most),
             stdin=_line_buffered_streams(),
         ),
         cgroups.Delegation(*settings["cgroup"]) if settings["cgroup"] else None,

@@ -2,19 +2,13 @@
 
 import asyncio
 import os
-import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from supervisor import modules
-from supervisor.engine.cgroups import Delegation
-from supervisor.engine.forkserver import PLACEHOLDER
 from supervisor.engine.line import Line
 from supervisor.engine.pidfd import ended
-from supervisor.wire import Message, pair
-
-KEPT_BACK = "PYTHONUNBUFFERED"
-"""Jobs have it in their environment; the fork server itself shall have buffers, which its children flush by line."""
+from supervisor.helpers import Helper
+from supervisor.wire import Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,27 +23,12 @@ class Patience:
     """The fork server's answer to anything."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What a fork server is started with."""
-
-    environ: Mapping[str, str]
-    path: Sequence[str]
-    preload: Sequence[str]
-    nofile: int
-    """The soft limit of open files that the jobs get back."""
-    vacancy: int | None = None
-    """A descriptor to hold open until the last job has ended."""
-    cgroup: Delegation | None = None
-    """Where each run gets a cgroup of its own."""
-
-
 class Generation:
     """A fork server. It is told orders; ``hear`` gets the facts about runs, ``died`` is called once."""
 
     def __init__(
         self,
-        settings: Settings,
+        helper: Helper,
         patience: Patience,
         *,
         loop: asyncio.AbstractEventLoop,
@@ -57,11 +36,7 @@ class Generation:
         died: Callable[["Generation"], None],
         say: Callable[[str, str], None],
     ) -> None:
-        """Exec it.
-
-        Raises:
-            OSError: it cannot be started.
-        """
+        """Take over a fork server that has been briefed."""
         self._patience = patience
         self._loop = loop
         self._hear_of_run = hear
@@ -78,24 +53,8 @@ class Generation:
         """It will say nothing any more."""
         self._overdue: asyncio.TimerHandle | None = None
         self._awaits_pong = False
-        ours, theirs = pair()
-        with theirs:
-            try:
-                self._process = _exec(theirs.fileno(), settings)
-            except OSError:
-                ours.close()
-                raise
-        self._line = Line(loop, ours, hear=self._hear, hung_up=self._end)
-        kept_back = {name: value for name, value in settings.environ.items() if name == KEPT_BACK}
-        self._line.put(
-            {
-                "path": list(settings.path),
-                "preload": list(settings.preload),
-                "environ": kept_back,
-                "nofile": settings.nofile,
-                "cgroup": settings.cgroup,
-            }
-        )
+        self._process = helper.process
+        self._line = Line(loop, helper.sock, hear=self._hear, hung_up=self._end)
         self._wait(patience.preload)
 
     @property
@@ -192,16 +151,3 @@ class Generation:
             self.kill()
         await gone
         self._process.wait()
-
-
-def _exec(fd: int, settings: Settings) -> "subprocess.Popen[bytes]":
-    own = {name: value for name, value in settings.environ.items() if name != KEPT_BACK}
-    kept = (settings.vacancy,) if settings.vacancy is not None else ()
-    return subprocess.Popen(  # noqa: S603  # our own interpreter and module
-        modules.command("supervisor.engine.forkserver", *map(str, (fd, *kept))),
-        env={**own, "JOBVISOR_RUN_ID": PLACEHOLDER},
-        cwd=modules.cwd(),
-        pass_fds=(fd, *kept),
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-    )

@@ -2,11 +2,9 @@
 
 import binascii
 import math
-import os
 import pickle
 import resource
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,33 +12,11 @@ from supervisor.core.actions import Spawn, Tick
 from supervisor.core.job import Command, Job, Limits, LogMode, Run
 from supervisor.core.runs import Attempt
 from supervisor.core.status import iso
+from supervisor.engine.agreed import CHANNEL_FD
 from supervisor.engine.cgroups import Delegation
-from supervisor.engine.child import CHANNEL_FD
 
-NOT_THE_JOBS = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "JOURNAL_STREAM")
-"""Variables of the supervisor that mean nothing to a job, or harm; by their beginnings."""
 CPU_GRACE = 5
 """Seconds of CPU time from SIGXCPU to SIGKILL, for a job that wants to end in order."""
-IDENTITY = frozenset(
-    f"JOBVISOR_{name}" for name in ("JOB", "INSTANCE", "FD", "RUN_ID", "PROCESS", "ATTEMPT", "TRIGGER", "DUE")
-)
-"""What tells a job which it is: a supervisor that is itself a job does not hand on its own."""
-
-
-def base_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment that every job starts from."""
-    base = {
-        name: value for name, value in environ.items() if not name.startswith(NOT_THE_JOBS) and name not in IDENTITY
-    }
-    base.setdefault("PYTHONUNBUFFERED", "1")
-    base["PATH"] = _with_own_python(base.get("PATH", os.defpath))
-    return base
-
-
-def _with_own_python(path: str) -> str:
-    """Return PATH with the folder of this interpreter first: ``python`` in a command is the application's own."""
-    own = os.path.dirname(sys.executable)
-    return path if path.split(os.pathsep, maxsplit=1)[0] == own else f"{own}{os.pathsep}{path}"
 
 
 def identity(run: Attempt) -> dict[str, str]:

@@ -9,7 +9,7 @@ from supervisor.core.exits import Code, Exit, Lost, NotStarted, Signalled, Usage
 from supervisor.core.job import Command, Job, Run
 from supervisor.core.kind import Kind
 from supervisor.core.runs import RunId
-from supervisor.engine.probe import program_problem
+from supervisor.engine.programs import program_problem
 from supervisor.engine.reports import Listener
 from supervisor.engine.targets import Wanted
 from supervisor.wire import Message

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from supervisor.core.events import TargetFound, TargetMissing
 from supervisor.core.job import Job
-from supervisor.engine.generation import Generation, Settings
+from supervisor.engine.briefing import Settings
+from supervisor.engine.generation import Generation
 from supervisor.engine.probing import Probes
 from supervisor.errors import JobvisorError
 

@@ -11,7 +11,7 @@ import os
 import signal
 from collections.abc import Callable
 
-from supervisor.engine.child import STACK_SIGNAL
+from supervisor.engine.agreed import STACK_SIGNAL
 
 NONE = "no stack: signal blocked"
 SILENCE = 0.1

@@ -6,13 +6,13 @@ the attempt that had failed. A caller that retries a lost run says so by opening
 time: that takes the lost row's finality away again, as with any retry.
 """
 
+import os
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from uuid import uuid4
 
 from supervisor.core.instants import ZERO
 from supervisor.core.runs import Attempt, Closed, Finalized, Outcome, Record, RunId, Saved, SlotId, Trigger
@@ -34,7 +34,7 @@ class Recovered:
     """Rows closed now, oldest first. Their ``duration`` is at most; the row itself says that it is unknown."""
     dropped_retries: tuple[RunId, ...] = ()
     """Failed attempts whose retry still waited."""
-    installation: str = field(default_factory=lambda: uuid4().hex)
+    installation: str = field(default_factory=lambda: os.urandom(16).hex())
     """Names this state_dir for ever: the seed of jitter."""
 
     @property
@@ -67,7 +67,7 @@ def look(db: sqlite3.Connection, now: datetime, warn: Warn, *, below: RunId | No
         saved=_saved(db, warn),
         lost=lost,
         dropped_retries=dropped,
-        installation=found[0] if found else uuid4().hex,
+        installation=found[0] if found else os.urandom(16).hex(),
     )
 
 

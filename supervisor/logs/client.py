@@ -8,7 +8,6 @@ import asyncio
 import itertools
 import os
 import signal
-import subprocess
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
@@ -16,11 +15,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from supervisor import modules
 from supervisor.core.job import Job, LogFiles, LogMode
 from supervisor.core.runs import Attempt, RunId
+from supervisor.helpers import Helper, Standby
+from supervisor.logs import launch
 from supervisor.logs.names import file_name
-from supervisor.wire import Message, Wire, pair
+from supervisor.wire import Message, Wire
 
 SPARE = timedelta(milliseconds=50)
 """Before the second replacement in a row of a log process that died; doubled up to LONGEST_SPARE."""
@@ -79,12 +79,15 @@ class LogProcess:
         console: bool,
         warn: Callable[[str], None],
         environ: Mapping[str, str],
+        standby: Standby | None = None,
     ) -> None:
+        """Take the settings of the log processes; ``standby`` may have the first one."""
         self._loop = loop
         self._log_dir = log_dir.absolute()
         self._console = console
         self._warn = warn
         self._environ = environ
+        self._standby = standby
         self._runs: dict[RunId, OpenRun] = {}
         self._numbers = itertools.count(1)
         self._asks = itertools.count(1)
@@ -94,7 +97,7 @@ class LogProcess:
         self._overdue: asyncio.TimerHandle | None = None
         """Set while an answer to ``check`` is awaited."""
         self._silent_since: datetime | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._helper: Helper | None = None
         self._pidfd = -1
         self._wire: Wire | None = None
         self._started_at = 0.0
@@ -105,7 +108,7 @@ class LogProcess:
     @property
     def pid(self) -> int | None:
         """The log process's pid, for information; None while there is none."""
-        return self._process.pid if self._process is not None else None
+        return self._helper.process.pid if self._helper is not None else None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -242,7 +245,7 @@ class LogProcess:
             if self._runs:
                 self._start_process()
         self._tell({"order": "finish"})
-        if self._process is not None:
+        if self._helper is not None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_WITHIN.total_seconds()):
                     await self._closed.wait()
@@ -330,37 +333,28 @@ class LogProcess:
                 self._tell(order, fd)
 
     def _exec(self) -> None:
-        ours, theirs = pair()
-        with ExitStack() as undo:
-            undo.callback(ours.close)
-            with theirs:
-                process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
-                    modules.command("supervisor.logs.process", str(theirs.fileno())),
-                    env=self._environ,
-                    cwd=modules.cwd(),
-                    pass_fds=(theirs.fileno(),),
-                    stdin=subprocess.DEVNULL,
-                    stdout=None if self._console else subprocess.DEVNULL,
-                    start_new_session=True,
-                )
-            undo.callback(process.wait)
-            undo.callback(process.kill)
-            self._pidfd = os.pidfd_open(process.pid)
-            undo.pop_all()
-        self._process = process
-        self._loop.add_reader(self._pidfd, self._died, process)
-        self._wire = Wire(ours)
+        helper = self._standby.take() if self._standby is not None else None
+        if helper is None:
+            helper = launch.start(self._environ, console=self._console)
+        try:
+            self._pidfd = os.pidfd_open(helper.process.pid)
+        except OSError:
+            helper.give_up()
+            raise
+        self._helper = helper
+        self._loop.add_reader(self._pidfd, self._died, helper)
+        self._wire = Wire(helper.sock)
         self._loop.add_reader(self._wire, self._listen, self._wire)
 
-    def _died(self, process: subprocess.Popen[bytes]) -> None:
+    def _died(self, helper: Helper) -> None:
         """Reap a log process; unless it was asked to finish, start another."""
         if self._wire is not None:
             self._listen(self._wire)
         self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
         self._pidfd = -1
-        status = process.wait()
-        self._process = None
+        status = helper.process.wait()
+        self._helper = None
         self._drop_wire()
         if self._closed is not None:
             self._closed.set()

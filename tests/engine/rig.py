@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -18,8 +19,9 @@ from supervisor.core.events import Cause, Exited, Serving, Spawned, TargetFound,
 from supervisor.core.exits import Exit
 from supervisor.core.job import Command, Job, Process, Run, Supervision
 from supervisor.core.runs import Attempt, SlotId, Trigger
+from supervisor.engine.briefing import Settings, base_environ
 from supervisor.engine.cgroups import Delegation
-from supervisor.engine.engine import Engine, Output, Place
+from supervisor.engine.engine import Engine, Output
 from supervisor.engine.generation import Patience
 
 T = TypeVar("T")
@@ -214,12 +216,16 @@ def real(
         return Engine(
             loop=rig.loop,
             report=rig.facts.append,
-            environ=dict(os.environ) if environ is None else environ,
-            path=(str(folder), *pythonpath),
-            preload=preload,
+            settings=Settings(
+                environ=base_environ(os.environ if environ is None else environ),
+                path=(str(folder), *pythonpath),
+                preload=preload,
+                nofile=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+                vacancy=vacancy,
+                cgroup=cgroup,
+            ),
             warn=rig.warned.append,
             patience=patience,
-            place=Place(cgroup=cgroup, vacancy=vacancy),
             stacked=lambda run_id, text: rig.stacks.append((run_id, text)),
         )
 

@@ -6,38 +6,13 @@ from datetime import UTC, datetime
 from supervisor.core.actions import Spawn, Tick
 from supervisor.core.job import Command, Job, Process, Run
 from supervisor.core.runs import Attempt, SlotId, Trigger
-from supervisor.engine.launch import base_environ, identity, launch, tick_identity
+from supervisor.engine.launch import identity, launch, tick_identity
 
 DUE = datetime(2026, 11, 24, 12, 0, 0, 500_000, tzinfo=UTC)
 
 
 def attempt(due_at: datetime | None = None) -> Attempt:
     return Attempt(run_id=7, slot=SlotId("web", 2), trigger=Trigger.RETRY, due_at=due_at, attempt=3)
-
-
-def test_the_supervisors_own_variables_are_taken_out() -> None:
-    environ = {
-        "NOTIFY_SOCKET": "",
-        "WATCHDOG_PID": "",
-        "WATCHDOG_USEC": "",
-        "JOURNAL_STREAM": "",
-        "LISTEN_FDS": "",
-        "LISTEN_PID": "",
-        "LISTEN_FDNAMES": "",
-        "LISTEN_PIDFDID": "",
-        "JOBVISOR_JOB": "outer",
-        "JOBVISOR_DUE": "then",
-        "JOBVISOR_FD": "3",
-        "HOME": "/root",
-        "JOBVISOR_SOCKET": "/run/control.sock",
-    }
-    base = base_environ(environ)
-    assert base.keys() == {"HOME", "JOBVISOR_SOCKET", "PYTHONUNBUFFERED", "PATH"}
-
-
-def test_pythonunbuffered_is_1_unless_it_is_set() -> None:
-    assert base_environ({})["PYTHONUNBUFFERED"] == "1"
-    assert base_environ({"PYTHONUNBUFFERED": ""})["PYTHONUNBUFFERED"] == ""
 
 
 def test_a_due_time_is_told_in_utc_and_only_where_there_is_one() -> None:

@@ -2,7 +2,6 @@
 
 import json
 import re
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
@@ -46,6 +45,8 @@ def _escaped(character: str) -> str:
 @lru_cache(maxsize=1024)
 def nearest(word: str, known: tuple[str, ...]) -> str | None:
     """Return the known word that is most like this one, or None where none is."""
+    from difflib import get_close_matches  # noqa: PLC0415  # only for a manifest with mistakes
+
     return next(iter(get_close_matches(word, known, n=1)), None)
 
 

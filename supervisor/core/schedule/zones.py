@@ -1,7 +1,6 @@
 """Time zones by name."""
 
-from datetime import tzinfo
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from datetime import UTC, tzinfo
 
 from supervisor.core.schedule.values import ScheduleError
 
@@ -12,6 +11,10 @@ def zone(name: str) -> tzinfo:
     Raises:
         ScheduleError: there is no such zone.
     """
+    if name == "UTC":
+        return UTC
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # noqa: PLC0415  # most manifests name no zone
+
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):  # ValueError: "", "../x"; OSError: a folder such as "Europe"

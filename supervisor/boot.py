@@ -1,0 +1,91 @@
+"""The order of a start: what takes long begins first, and nothing of the application runs before we may run it.
+
+The fork server and the log process are exec'd before anything else is imported, so that their interpreters start beside
+this one. The application's modules are imported, by the fork server, once the manifest is good and the state folder is
+ours; the supervisor imports its own loop meanwhile.
+"""
+
+import os
+import resource
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from supervisor.engine import briefing
+from supervisor.engine.cgroups import claimed
+from supervisor.helpers import Standby
+from supervisor.logs import launch
+
+if TYPE_CHECKING:
+    from supervisor.core.manifest import Manifest
+
+
+def run(manifest_path: str, *, output: bool) -> int:
+    """Supervise the jobs of a manifest in the foreground until asked to stop; return the exit code.
+
+    Raises:
+        ManifestError: the manifest is bad; no job was started.
+        AlreadyRunningError: another supervisor holds the same state_dir; no job was started.
+    """
+    console = output or (sys.stdout is not None and sys.stdout.isatty())
+    environ = briefing.base_environ(os.environ)
+    with (
+        Standby(lambda: briefing.start(environ)) as fork_server,
+        Standby(lambda: launch.start(os.environ, console=console)) as log_process,
+    ):
+        from pathlib import Path  # noqa: PLC0415  # from here on beside the two
+
+        from supervisor.load import load  # noqa: PLC0415
+        from supervisor.statedir import Lock, make_private  # noqa: PLC0415
+
+        manifest = load(Path(manifest_path), os.environ)
+        state_dir = Path(manifest.settings.state_dir)
+        make_private(state_dir)
+        make_private(Path(manifest.settings.log_dir))
+        with Lock(state_dir):
+            _do_without_openssl()
+            return _supervise(manifest, environ, fork_server, log_process, console=console)
+
+
+def _supervise(
+    manifest: "Manifest", environ: Mapping[str, str], fork_server: Standby, log_process: Standby, *, console: bool
+) -> int:
+    """Have the state folder's jobs to ourselves, then let the application's modules be imported, and supervise."""
+    from pathlib import Path  # noqa: PLC0415
+
+    from loguru import logger  # noqa: PLC0415
+
+    from supervisor.ownlog import open_log  # noqa: PLC0415
+    from supervisor.statedir import Vacancy  # noqa: PLC0415
+
+    own = manifest.settings
+    stderr = open_log(own.log_level, own.log_file, max_size=own.log_max_size, keep=own.log_keep)
+    with Vacancy(Path(own.state_dir), logger.warning) as vacancy, claimed(own.state_dir) as cgroup:
+        settings = briefing.Settings(
+            environ=environ,
+            path=(str(manifest.folder), *own.pythonpath),
+            preload=own.preload,
+            nofile=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+            vacancy=vacancy,
+            cgroup=cgroup,
+        )
+        if fork_server.helper is not None:
+            briefing.brief(fork_server.helper, settings)
+        from supervisor.supervise import Helpers, supervise  # noqa: PLC0415  # beside the application's imports
+
+        return supervise(manifest, Helpers(settings, fork_server, log_process), stderr, console=console)
+
+
+def _do_without_openssl() -> None:
+    """Import what offers TLS or OpenSSL's hashes without them: nothing of ours uses either, and it is all memory.
+
+    Both modules are made for Pythons that have no OpenSSL. Who imports ``ssl`` later gets it.
+    """
+    absent = [name for name in ("ssl", "_hashlib") if name not in sys.modules]
+    for name in absent:
+        sys.modules[name] = None  # type: ignore[assignment]  # this is how an import is made to fail
+    import asyncio  # noqa: F401, PLC0415
+    import hashlib  # noqa: F401, PLC0415
+
+    for name in absent:
+        del sys.modules[name]

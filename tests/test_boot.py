@@ -1,0 +1,68 @@
+"""What begins before a supervisor may run, and what of it is left when it may not."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from conftest import eventually
+from program import JOBVISOR, Program, program
+
+PRELOADED = '[supervisor]\npreload = ["jobs.marks"]\n[jobs.a]\nrun = "jobs.marks:main"\n'
+MARKS = "import pathlib, time\npathlib.Path(__file__).with_name('imported').touch()\ndef main(): time.sleep(1000)\n"
+
+
+def processes_with(mark: str) -> list[str]:
+    """Return the pids of the processes that have a variable in the environment that they were started with."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"{mark}\0".encode() in (folder / "environ").read_bytes():
+                found.append(folder.name)
+        except OSError:
+            continue
+    return found
+
+
+def test_a_bad_manifest_imports_nothing_and_leaves_no_process(tmp_path: Path) -> None:
+    app = Program(tmp_path)
+    app.write(PRELOADED + "evry = 1\n", marks=MARKS)
+    mark = f"BOOT_TEST={tmp_path}"
+    ended = subprocess.run(
+        [*JOBVISOR, "run"],
+        cwd=tmp_path,
+        env=os.environ | {"BOOT_TEST": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 78
+    assert "Traceback" not in ended.stderr
+    assert not (tmp_path / "jobs" / "imported").exists()
+    assert processes_with(mark) == []
+
+
+def test_a_second_run_imports_nothing(tmp_path: Path) -> None:
+    with program(tmp_path) as app:
+        app.write(PRELOADED, marks=MARKS)
+        app.run()
+        app.eventually_job("a", state="running")
+        (tmp_path / "jobs" / "imported").unlink()
+        assert app.ctl("run").returncode == 1
+        assert not (tmp_path / "jobs" / "imported").exists()
+
+
+def test_the_helpers_that_were_started_first_are_those_that_serve(tmp_path: Path) -> None:
+    with program(tmp_path) as app:
+        app.write(PRELOADED, marks=MARKS)
+        app.run()
+        app.eventually_job("a", state="running")
+        children = Path(f"/proc/{app.pid}/task/{app.pid}/children").read_text().split()
+        assert {app.part("engine.forkserver"), app.part("logs.process")} == {int(child) for child in children}
+
+
+def test_a_supervisor_carries_no_openssl(tmp_path: Path) -> None:
+    with program(tmp_path) as app:
+        app.write("")
+        app.run()
+        assert "libcrypto" not in eventually(lambda: Path(f"/proc/{app.pid}/maps").read_text())
