@@ -58,7 +58,7 @@ class Lab:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=60 if arguments[0] == "exec" else 240,
             check=False,
         )
         if done.returncode == _SKIP:
@@ -136,9 +136,9 @@ class Lab:
         return self.ask("env", "-C", self.folder, JOBVISOR, *arguments)
 
     def json(self, *arguments: str) -> Any:
-        """Return what a command answers as JSON."""
+        """Return what a command answers as JSON, or what it complains of."""
         done = self.jobvisor(*arguments, "--json")
-        return json.loads(done.stdout or f'"{done.returncode}: {done.stderr.strip()}"')
+        return json.loads(done.stdout) if done.stdout else done.stderr
 
     def job(self, name: str, instance: int = 1) -> dict[str, Any]:
         """Return the status of one job; empty while no supervisor answers."""
