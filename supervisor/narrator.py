@@ -18,42 +18,45 @@ from supervisor.core.states import (
     Ticking,
     process_of,
 )
-from supervisor.core.status import brief
+from supervisor.core.status import brief, iso
 
 
 def narrate(change: Change) -> None:
     """Log one change of a slot; failures as warnings, giving up as an error, routine at debug level."""
     before, after = change.before, change.after
     label = after.label
+    about = logger.bind(job=after.job.name, instance=after.id.instance)
     row = after.tally.last
     if row is not before.tally.last:
+        of_run = about.bind(run_id=row.run.run_id, attempt=row.run.attempt, outcome=row.outcome.value) if row else about
         if isinstance(row, NotRun):
-            logger.info("{}: due {} {}: {}", label, row.run.due_at, row.outcome.value, row.reason)
+            of_run.info("{}: due {} {}: {}", label, iso(row.run.due_at), row.outcome.value, row.reason)
         elif isinstance(row, Closed):
             level = "WARNING" if row.outcome.is_failure else "INFO"
             took = format_duration(row.duration)
-            logger.log(level, "{}: run {} ended after {}: {}", label, row.run.run_id, took, brief(row))
+            of_run.log(level, "{}: run {} ended after {}: {}", label, row.run.run_id, took, brief(row))
     if after.problem is not None and after.problem != before.problem:
-        logger.error("{}", after.problem)
+        about.error("{}", after.problem)
     if type(after.state) is type(before.state):
         return
     process = process_of(after.state)
     match after.state:
         case Running() | Idle() if process is not None and process_of(before.state) != process:
-            logger.info("{}: running, pid {}, run {}", label, process.pid, process.run.run_id)
+            of_run = about.bind(run_id=process.run.run_id, attempt=process.run.attempt)
+            of_run.info("{}: running, pid {}, run {}", label, process.pid, process.run.run_id)
         case Ticking(tick=tick):
-            logger.debug("{}: tick, run {}", label, tick.run_id)
+            about.debug("{}: tick, run {}", label, tick.run_id)
         case Stopping(cause=cause):
-            logger.info("{}: stopping ({})", label, cause.value)
+            about.info("{}: stopping ({})", label, cause.value)
         case Backoff(until=until):
-            logger.info("{}: next try in {}", label, format_duration(until - change.at.mono))
+            about.info("{}: next try in {}", label, format_duration(until - change.at.mono))
         case Failed(reason=reason):
-            logger.error("{}: {}", label, reason)
+            about.error("{}: {}", label, reason)
         case Finished():
-            logger.info("{}: finished", label)
+            about.info("{}: finished", label)
         case Stopped():
-            logger.info("{}: stopped", label)
+            about.info("{}: stopped", label)
         case Barred():
-            logger.debug("{}: blocked", label)
+            about.debug("{}: blocked", label)
         case Blocked():
-            logger.info("{}: waits for max_running", label)
+            about.info("{}: waits for max_running", label)

@@ -1,7 +1,7 @@
 """The supervisor's own log, by loguru: to stderr, and to a file with rotation where the manifest names one.
 
 A stderr that nobody reads must not hold up supervision, so each line is written without blocking; a line that does not
-fit is lost there and counted.
+fit is lost there and counted. Where stderr is systemd's journal, lines go there as entries with fields instead.
 """
 
 import asyncio
@@ -9,10 +9,15 @@ import os
 import socket
 import stat
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from loguru import logger
+
+from supervisor import journal
+
+if TYPE_CHECKING:
+    from loguru import Message
 
 FORMAT = "{time:YYYY-MM-DDTHH:mm:ss.SSS!UTC}Z {level: <7} {message}"
 
@@ -50,6 +55,51 @@ class Stderr:
         return lambda data: os.write(fd, data)
 
 
+class Entries:
+    """A sink of entries for journald that never blocks; what is bound to a line is a field: ``job`` as JOBVISOR_JOB."""
+
+    def __init__(self, instead: Stderr, to: journal.Journal) -> None:
+        """Take the sink that is used where journald takes nothing."""
+        self._instead = instead
+        self._journal = to
+        self._lost = 0
+
+    @property
+    def lost(self) -> int:
+        """Lines that neither took."""
+        return self._lost + self._instead.lost
+
+    def __call__(self, message: "Message") -> None:
+        """Send one line, or count it as lost."""
+        record = message.record
+        fields = {f"JOBVISOR_{name.upper()}": str(value) for name, value in record["extra"].items()}
+        own = {"MESSAGE": str(message).rstrip("\n"), "PRIORITY": _priority(record["level"].no)}
+        try:
+            self._lost += not self._journal.send(journal.encoded({"SYSLOG_IDENTIFIER": "jobvisor", **own, **fields}))
+        except OSError:
+            self._instead(message)
+
+
+_PRIORITIES = (
+    (50, journal.CRITICAL),
+    (40, journal.ERROR),
+    (30, journal.WARNING),
+    (25, journal.NOTICE),
+    (20, journal.INFO),
+)
+"""By the least level of loguru."""
+
+
+def _priority(level: int) -> str:
+    return str(next((priority for least, priority in _PRIORITIES if level >= least), journal.DEBUG))
+
+
+def is_journal(fd: int, environ: Mapping[str, str]) -> bool:
+    """Tell whether a descriptor is the journal's (systemd.exec(5), $JOURNAL_STREAM)."""
+    found = os.fstat(fd)
+    return environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+
+
 def unhandled(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Log what a callback of the event loop has raised, never blocking: asyncio itself would write to stderr."""
     error = context.get("exception")
@@ -57,15 +107,22 @@ def unhandled(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None
     logger.opt(exception=error).error("{} ({})", context["message"], where)
 
 
-def open_log(level: str, file: str | None = None, *, max_size: int = 10 * 1024 * 1024, keep: int = 5) -> Stderr:
-    """Send loguru's lines to stderr and, where named, to a rotating file; return the sink to ask what it lost.
+def open_log(
+    level: str, file: str | None = None, *, max_size: int = 10 * 1024 * 1024, keep: int = 5
+) -> Stderr | Entries:
+    """Send loguru's lines to stderr or the journal, and to a rotating file where named; return the first sink.
 
     A traceback shows no values of variables (``diagnose``), which may be secrets; the file is its owner's alone.
     """
     logger.remove()
-    sink = Stderr()
-    is_coloured = sys.stderr.isatty() and "NO_COLOR" not in os.environ
-    logger.add(sink, level=level, format=FORMAT, colorize=is_coloured, diagnose=False)
+    stderr = Stderr()
+    sink: Stderr | Entries = stderr
+    if is_journal(2, os.environ):
+        sink = Entries(stderr, journal.Journal())
+        logger.add(sink, level=level, format="{message}", colorize=False, diagnose=False)
+    else:
+        is_coloured = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+        logger.add(sink, level=level, format=FORMAT, colorize=is_coloured, diagnose=False)
     if file is not None:
         rotated: dict[str, Any] = {"rotation": max_size, "retention": keep, "delay": False, "opener": _private}
         logger.add(file, level=level, format=FORMAT, diagnose=False, **rotated)

@@ -45,7 +45,7 @@ from supervisor.load import load
 from supervisor.logs.client import LogProcess
 from supervisor.narrator import narrate
 from supervisor.observers import Observers
-from supervisor.ownlog import Stderr, unhandled
+from supervisor.ownlog import Entries, Stderr, unhandled
 from supervisor.page import Figures
 from supervisor.statedir import boot_id
 from supervisor.systemd.service import service
@@ -61,14 +61,14 @@ class Helpers:
     log_process: Standby
 
 
-def supervise(manifest: Manifest, helpers: Helpers, stderr: Stderr, *, console: bool) -> int:
+def supervise(manifest: Manifest, helpers: Helpers, stderr: Stderr | Entries, *, console: bool) -> int:
     """Supervise the jobs of a manifest until asked to stop; return the exit code. The state folder is ours."""
     memory.settle()
     faulthandler.enable()  # SIGABRT is what systemd sends to a hung one: its stacks shall be in the journal
     return asyncio.run(_serve(manifest, helpers, stderr, console=console))
 
 
-async def _serve(manifest: Manifest, helpers: Helpers, stderr: Stderr, *, console: bool) -> int:
+async def _serve(manifest: Manifest, helpers: Helpers, stderr: Stderr | Entries, *, console: bool) -> int:
     supervisor = Supervisor(manifest, helpers, stderr, console=console)
     try:
         await supervisor.start()
@@ -80,7 +80,7 @@ async def _serve(manifest: Manifest, helpers: Helpers, stderr: Stderr, *, consol
 class Supervisor:
     """One manifest under supervision."""
 
-    def __init__(self, manifest: Manifest, helpers: Helpers, stderr: Stderr, *, console: bool) -> None:
+    def __init__(self, manifest: Manifest, helpers: Helpers, stderr: Stderr | Entries, *, console: bool) -> None:
         settings = manifest.settings
         self.manifest = manifest
         self.board: Board

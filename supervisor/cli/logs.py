@@ -1,8 +1,11 @@
 """``jobvisor logs``."""
 
 import json
+import os
 import re
+import sys
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,6 +17,7 @@ from supervisor.cli.commands import as_json
 from supervisor.cli.commands import command as jobvisor
 from supervisor.cli.instants import past
 from supervisor.cli.place import Place
+from supervisor.core.job import LogMode
 from supervisor.core.names import Unmatched, select
 from supervisor.errors import JobvisorError, NoSuchJobError
 from supervisor.history import query
@@ -59,6 +63,7 @@ def command(  # its options
     else:
         [label, wish], is_over = _of_run(history, run_id, wish), partial(_is_over, history, run_id)
         chosen = [label]
+    _say_what_is_elsewhere(place, set(chosen) - set(labels(log_dir)))
     lines = follow(log_dir, chosen, wish, with_last=True, is_over=is_over) if following else last(log_dir, chosen, wish)
     for line in lines:
         print(_shown(line, several=len(chosen) > 1, as_json=as_json), flush=following)
@@ -74,6 +79,21 @@ def _chosen(place: Place, log_dir: Path, names: Sequence[str]) -> list[str]:
     if isinstance(chosen, Unmatched):
         raise NoSuchJobError(str(chosen))
     return chosen
+
+
+def _say_what_is_elsewhere(place: Place, without_file: AbstractSet[str]) -> None:
+    """Say of jobs whose output is in the journal how to read it there."""
+    if not without_file:
+        return
+    from supervisor.load import load  # noqa: PLC0415  # only for these
+
+    try:
+        jobs = load(place.path(), os.environ).jobs
+    except JobvisorError:
+        return  # the output of a broken manifest's jobs is shown all the same
+    for job in jobs:
+        if job.log is LogMode.JOURNAL and any(label.partition(":")[0] == job.name for label in without_file):
+            print(f"{job.name}: its output is in the journal: journalctl JOBVISOR_JOB={job.name}", file=sys.stderr)
 
 
 def _of_run(history: Path, run_id: int, wish: Wish) -> tuple[str, Wish]:

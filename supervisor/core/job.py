@@ -126,6 +126,7 @@ class LogMode(StrEnum):
     """Where a job's output goes when it does not go to files of its own."""
 
     INHERIT = "inherit"
+    JOURNAL = "journal"
     NULL = "null"
 
 

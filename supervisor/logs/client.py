@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from supervisor import journal
 from supervisor.core.job import Job, LogFiles, LogMode
 from supervisor.core.runs import Attempt, RunId
 from supervisor.helpers import Helper, Standby
@@ -43,14 +44,14 @@ class OpenRun:
     """A run of which at least one pipe has not ended."""
 
     settings: Message
-    pipes: dict[int, tuple[str, int]]
-    """By number: the path of the file and our copy of the read end."""
+    pipes: dict[int, tuple[Message, int]]
+    """By number: where its lines go, and our copy of the read end."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def orders(self) -> Iterator[tuple[Message, int]]:
         """Yield what the log process is told of each pipe, with the read end."""
-        for number, (path, fd) in self.pipes.items():
-            yield {**self.settings, "pipe": number, "path": path}, fd
+        for number, (destination, fd) in self.pipes.items():
+            yield {**self.settings, "pipe": number, **destination}, fd
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,36 +142,42 @@ class LogProcess:
                 return [_kept(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), undo) for _ in range(2)]
             case LogMode.INHERIT:
                 return [_kept(os.dup(fd), undo) for fd in (1, 2)]
+            case LogMode.JOURNAL:
+                return self._open_pipes(run, job, _entries(run, job), undo)
             case LogFiles() as files:
-                return self._open_pipes(run, job, files, undo)
+                return self._open_pipes(run, job, self._paths(run, job, files), undo)
 
-    def _open_pipes(self, run: Attempt, job: Job, files: LogFiles, undo: ExitStack) -> list[int]:
+    def _paths(self, run: Attempt, job: Job, files: LogFiles) -> list[Message]:
         label = job.label(run.slot.instance)
-        pipes: dict[int, tuple[str, int]] = {}
+        names = [file_name(label)] if files.merge_stderr else [file_name(label), file_name(label, "err")]
+        how = {"max_size": files.max_size, "keep": files.keep, "timestamps": files.timestamps}
+        return [{"path": str(self._log_dir / name), **how} for name in names]
+
+    def _open_pipes(self, run: Attempt, job: Job, destinations: list[Message], undo: ExitStack) -> list[int]:
+        pipes: dict[int, tuple[Message, int]] = {}
         ends: list[int] = []
-        for name in [file_name(label)] if files.merge_stderr else [file_name(label), file_name(label, "err")]:
+        for destination in destinations:
             read_end, write_end = os.pipe2(os.O_CLOEXEC)
-            pipes[next(self._numbers)] = (str(self._log_dir / name), _kept(read_end, undo))
+            pipes[next(self._numbers)] = (destination, _kept(read_end, undo))
             ends.append(_kept(write_end, undo))
             os.set_blocking(read_end, False)
-        if files.merge_stderr:
+        if len(ends) == 1:
             ends.append(_kept(os.dup(ends[0]), undo))
-        opened = OpenRun(self._settings(run, job, files, label), pipes)
+        opened = OpenRun(self._settings(run, job), pipes)
         for order, fd in opened.orders():
             self._tell(order, fd)
         self._runs[run.run_id] = opened
         return ends
 
-    def _settings(self, run: Attempt, job: Job, files: LogFiles, label: str) -> Message:
+    @staticmethod
+    def _settings(run: Attempt, job: Job) -> Message:
+        label = job.label(run.slot.instance)
         stop_timeout = job.supervision.stop_timeout
         return {
             "order": "open",
             "run_id": run.run_id,
             "slot": f"{run.slot.job}:{run.slot.instance}:{run.slot.lane}",
             "label": label,
-            "max_size": files.max_size,
-            "keep": files.keep,
-            "timestamps": files.timestamps,
             "colour": COLOURS[zlib.crc32(label.encode()) % len(COLOURS)],
             "grace": None if stop_timeout is None else (stop_timeout + GRACE).total_seconds(),
         }
@@ -387,6 +394,18 @@ class LogProcess:
             self._spare = timedelta(0)
         self._respawn = self._loop.call_later(self._spare.total_seconds(), self._start_process)
         self._spare = min(max(self._spare * 2, SPARE), LONGEST_SPARE)
+
+
+def _entries(run: Attempt, job: Job) -> list[Message]:
+    """Return where the lines of stdout and stderr go: the journal, with fields that say whose they are."""
+    fields = {
+        "JOBVISOR_JOB": job.name,
+        "JOBVISOR_INSTANCE": str(run.slot.instance),
+        "JOBVISOR_RUN_ID": str(run.run_id),
+        "JOBVISOR_ATTEMPT": str(run.attempt),
+    }
+    path = f"journal:{job.label(run.slot.instance)}"
+    return [{"path": path, "fields": fields, "priority": priority} for priority in (journal.INFO, journal.WARNING)]
 
 
 def _kept(fd: int, undo: ExitStack) -> int:

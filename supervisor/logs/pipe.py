@@ -1,6 +1,7 @@
 """A job's output on its way: where its lines end, and the last of them by run."""
 
 from supervisor.logs.file import File
+from supervisor.logs.journaled import Journaled
 
 SLICE = 64 * 1024
 """Bytes that are read from a pipe before the next pipe has its turn; the size of a pipe."""
@@ -65,7 +66,9 @@ class Pipe:
 
     __slots__ = ("_length", "colour", "end_by", "fd", "file", "grace", "is_wide", "number", "rest", "run")
 
-    def __init__(self, number: int, fd: int, run: Run, file: File, colour: int | None, grace: float | None) -> None:
+    def __init__(
+        self, number: int, fd: int, run: Run, file: File | Journaled, colour: int | None, grace: float | None
+    ) -> None:
         self.number = number
         self.fd = fd
         self.run = run

@@ -24,8 +24,10 @@ import time
 from contextlib import suppress
 
 from supervisor import memory
+from supervisor.journal import Journal
 from supervisor.logs.console import Console
 from supervisor.logs.file import NOBODY, File
+from supervisor.logs.journaled import Journaled, Outbox
 from supervisor.logs.pipe import SLICE, Pipe, Run
 from supervisor.wire import Message, Wire
 
@@ -50,14 +52,16 @@ class LogServer:
         self._runs: dict[int, Run] = {}
         self._last_ended: dict[str, int] = {}
         """The run of each slot that ended last; its last lines are kept until the next one has ended."""
-        self._files: dict[str, File] = {}
-        self._reports: dict[str, File] = {}
+        self._files: dict[str, File | Journaled] = {}
+        self._reports: dict[str, File | Journaled] = {}
         """Files of whose trouble the supervisor has not heard the newest."""
         self._report_at = 0.0
         self._is_orphan = False
         self._is_finishing = False
         self._is_wire_blocked = False
         self._is_console_blocked = False
+        self._outbox = Outbox(Journal())
+        self._is_outbox_blocked = False
 
     def serve(self) -> None:
         """Return when the supervisor is gone or wants no more, and every pipe has ended."""
@@ -75,11 +79,15 @@ class LogServer:
             self._report()
             self._flush()
             self._watch_console()
+            self._watch_outbox()
+        self._outbox.finish()
 
     def _patience(self) -> float | None:
         waits = [pipe.end_by for pipe in self._pipes.values() if pipe.end_by is not None] if self._is_ending else []
         if self._reports and not self._is_orphan:
             waits.append(self._report_at)
+        if self._outbox.give_up_at is not None:
+            waits.append(self._outbox.give_up_at)
         return max(0.0, min(waits) - time.monotonic()) if waits else None
 
     # -- pipes ---------------------------------------------------------------------------------------------------------
@@ -107,7 +115,8 @@ class LogServer:
     def _end(self, pipe: Pipe) -> None:
         """Let go of a pipe whose last writer has closed it."""
         del self._pipes[pipe.fd]
-        self._epoll.unregister(pipe.fd)  # or the supervisor's copy would go on to wake us
+        with suppress(FileNotFoundError):  # it was not read while journald had no room
+            self._epoll.unregister(pipe.fd)  # or the supervisor's copy would go on to wake us
         os.close(pipe.fd)
         if self._console is not None:
             self._console.end(pipe)
@@ -190,22 +199,39 @@ class LogServer:
     def _write(self, run_id: int, text: str) -> None:
         """Put the supervisor's own lines into a run's file; they are not among its last lines, being no output."""
         pipe = next((pipe for pipe in self._pipes.values() if pipe.run.run_id == run_id), None)
-        if pipe is not None:
-            pipe.file.write(NOBODY, text.encode(errors="replace").rstrip(b"\n") + b"\n")
+        lines = text.encode(errors="replace").rstrip(b"\n") + b"\n"
+        match pipe and pipe.file:
+            case File() as file:
+                file.write(NOBODY, lines)
+            case Journaled() as journaled:
+                assert pipe is not None
+                journaled.say(pipe.number, lines)
 
     def _take_on(self, order: Message, fd: int) -> None:
         """Begin to read a pipe."""
         run = self._runs.setdefault(order["run_id"], Run(order["run_id"], order["slot"]))
         run.pipes += 1
-        file = self._files.setdefault(order["path"], File(order["path"], order["label"], self._note_trouble))
+        file = self._files.get(order["path"])
+        if file is None:
+            file = self._files[order["path"]] = self._destination(order)
         file.pipes += 1
-        file.max_size, file.keep, file.timestamps = order["max_size"], order["keep"], order["timestamps"]
+        match file:
+            case File():
+                file.max_size, file.keep, file.timestamps = order["max_size"], order["keep"], order["timestamps"]
+            case Journaled():
+                file.introduce(order["pipe"], order["fields"], order["priority"])
         if self._console is not None:
             self._console.widen(order["label"])
         self._pipes[fd] = Pipe(order["pipe"], fd, run, file, order["colour"], order["grace"])
-        self._epoll.register(fd, select.EPOLLIN)
+        if not (self._is_outbox_blocked and isinstance(file, Journaled)):
+            self._epoll.register(fd, select.EPOLLIN)
 
-    def _note_trouble(self, file: File) -> None:
+    def _destination(self, order: Message) -> File | Journaled:
+        if "fields" in order:
+            return Journaled(order["path"], order["label"], self._outbox, self._note_trouble)
+        return File(order["path"], order["label"], self._note_trouble)
+
+    def _note_trouble(self, file: File | Journaled) -> None:
         self._reports[file.path] = file
 
     def _report(self) -> None:
@@ -261,6 +287,29 @@ class LogServer:
             self._epoll.register(console.fd, select.EPOLLOUT)
         else:
             self._epoll.unregister(console.fd)
+
+    # -- the journal ---------------------------------------------------------------------------------------------------
+
+    def _watch_outbox(self) -> None:
+        """While journald has no room wait for it, and read nothing that is meant for it: those jobs wait, no others."""
+        if self._outbox.is_blocked:
+            self._outbox.go_on()
+        if self._outbox.is_blocked:
+            with suppress(FileExistsError):  # each time: a connection that was made anew may have the same number
+                self._epoll.register(self._outbox, select.EPOLLOUT)
+        if self._outbox.is_blocked == self._is_outbox_blocked:
+            return
+        self._is_outbox_blocked = self._outbox.is_blocked
+        if not self._is_outbox_blocked:
+            with suppress(OSError, ValueError):  # the connection was lost, and made anew or not
+                self._epoll.unregister(self._outbox)
+        for pipe in self._pipes.values():
+            if not isinstance(pipe.file, Journaled):
+                continue
+            if self._is_outbox_blocked:
+                self._epoll.unregister(pipe.fd)
+            else:
+                self._epoll.register(pipe.fd, select.EPOLLIN)
 
 
 def _wake_when_orphaned() -> None:

@@ -147,3 +147,10 @@ def test_the_lines_of_one_run_are_those_from_its_start_to_its_end(tmp_path: Path
         for run_id in ended[:3]:
             told = app.ctl("logs", "--run", str(run_id), "--json").stdout.splitlines()
             assert [json.loads(line)["text"] for line in told] == [f"begin {run_id}", "end"]
+
+
+def test_output_that_is_in_the_journal_is_pointed_to(jobvisor: Shell) -> None:
+    jobvisor.write('[jobs.far]\ncommand = "true"\nlog = "journal"\n[jobs.quiet]\ncommand = "true"\n')
+    done = jobvisor("logs", "far", "quiet")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "far: its output is in the journal: journalctl JOBVISOR_JOB=far\n"

@@ -343,10 +343,6 @@ def test_what_is_not_built_yet_is_refused_and_not_ignored(name: str) -> None:
     assert problem(f'command = "x"\n{name} = {{}}').startswith(f"{name}: not yet supported (")
 
 
-def test_the_journal_is_not_yet_supported() -> None:
-    assert problem('command = "x"\nlog = "journal"') == 'log: "journal" is not yet supported'
-
-
 # -- process and output ------------------------------------------------------------------------------------------------
 
 
@@ -392,6 +388,7 @@ def test_a_file_of_variables_that_is_missing_or_bad_is_a_problem_where_it_is_nam
         ),
         ('{stderr = "merge"}', LogFiles()),
         ('"inherit"', LogMode.INHERIT),
+        ('"journal"', LogMode.JOURNAL),
         ('"null"', LogMode.NULL),
     ],
 )
@@ -402,7 +399,7 @@ def test_output_goes_to_files_or_to_the_supervisors_or_nowhere(written: str, log
 @pytest.mark.parametrize(
     ("written", "why"),
     [
-        ('"nul"', 'log: found "nul"; expected one of "inherit", "null" or a table; did you mean "null"?'),
+        ('"nul"', 'log: found "nul"; expected one of "inherit", "journal", "null" or a table; did you mean "null"?'),
         ("{max_size = 10}", 'log.max_size: found 10; the unit is missing: write "10K", "10M" or "10G"'),
         ('{max_size = "1B"}', 'log.max_size: found "1B"; expected at least "1K"'),
         (

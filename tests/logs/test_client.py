@@ -16,6 +16,7 @@ import pytest
 from stage import Stage, job, numbered, on_loop, stage
 
 from supervisor.core.job import Job, LogFiles, LogMode
+from supervisor.journal import SOCKET
 from supervisor.logs import client
 
 APART = LogFiles(timestamps=False, merge_stderr=False)
@@ -47,7 +48,7 @@ def room_for(more: int) -> Iterator[None]:
 # -- descriptors -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("log", [LogFiles(), APART, LogMode.NULL, LogMode.INHERIT])
+@pytest.mark.parametrize("log", [LogFiles(), APART, *LogMode])
 @on_loop
 async def test_no_child_inherits_what_open_returns(tmp_path: Path, log: LogFiles | LogMode) -> None:
     async with stage(tmp_path) as on:
@@ -408,3 +409,17 @@ async def test_a_log_process_that_answers_is_left_alone(tmp_path: Path) -> None:
         on.logs.check()
         await on.eventually(lambda: on.logs._overdue is None)
         assert on.warned == []
+
+
+# -- the journal -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(Path(SOCKET).exists(), reason="there is a journald here")
+@on_loop
+async def test_output_for_a_journald_that_is_not_there_is_counted_and_its_last_lines_are_kept(tmp_path: Path) -> None:
+    async with stage(tmp_path) as on:
+        run_id = on.write(job(log=LogMode.JOURNAL), b"one\n<3>two\n")
+        await on.eventually(lambda: on.logs.warnings)
+        assert on.logs.warnings[0].startswith("log: 2 lines of web dropped: journal: No such file or directory since ")
+        assert await on.logs.tail(run_id) == ["one", "<3>two"]
+        assert list(tmp_path.iterdir()) == []

@@ -126,7 +126,7 @@ class Lab:
 
     def journal(self, *match: str) -> list[dict[str, Any]]:
         """Return the journal's entries of this boot, oldest first."""
-        lines = self.run("journalctl", "--no-pager", "-b", "-o", "json", *match).splitlines()
+        lines = self.run("journalctl", "--no-pager", "-b", "--all", "-o", "json", *match).splitlines()
         return [json.loads(line) for line in lines]
 
     # -- the program ---------------------------------------------------------------------------------------------------

@@ -161,8 +161,8 @@ JOB: Keys = {
     "instances": Key(Whole(1, 1000), "NAME:1 … NAME:n, each a process of its own", "1"),
     **PROCESS,
     "log": Key(
-        Choice(words={mode.value: mode for mode in LogMode}, later=("journal",), otherwise="a table"),
-        'where output goes: files of its own, the supervisor\'s ("inherit"), or nowhere ("null")',
+        Choice(words={mode.value: mode for mode in LogMode}, otherwise="a table"),
+        'where output goes: own files, the supervisor\'s ("inherit"), systemd\'s ("journal"), or nowhere ("null")',
         "{}",
         inside=LOG,
     ),

@@ -223,8 +223,6 @@ class Choice:
 
     words: Mapping[str, Any]
     synonyms: Mapping[str, Any] = field(default_factory=dict)
-    later: tuple[str, ...] = ()
-    """Words of the manifest's contract that are not built yet."""
     otherwise: str = ""
     """What else the key takes, for messages: a table."""
 
@@ -235,8 +233,6 @@ class Choice:
                 return self.words[value]
             if value in self.synonyms:
                 return self.synonyms[value]
-            if value in self.later:
-                raise ReadError(Fault(f"{quoted(value)} is not yet supported"))
         offered = ", ".join(f'"{word}"' for word in self.words)
         expected = offered if len(self.words) == 1 else f"one of {offered}"
         hint = near(value, (*self.words, *self.synonyms)) if isinstance(value, str) else ""
