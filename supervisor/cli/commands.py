@@ -24,6 +24,7 @@ COMMANDS = {
     "errors": "Failures, grouped by exception and place.",
     "forecast": "What the schedules will do, simulated.",
     "history": "Runs, newest first.",
+    "import": "jobs.toml from a crontab, supervisord.conf, Procfile or systemd unit.",
     "init": "Write a commented jobs.toml and two example jobs.",
     "logs": "Output of jobs, merged in time order.",
     "next": "Coming due times of an expression, an interval or the manifest's jobs.",

@@ -1,0 +1,154 @@
+"""A manifest in the making: jobs of keys that the manifest takes, and notes of all that it does not."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC
+from typing import Any
+
+from supervisor.core.manifest.keys import JOB, SUPERVISOR, TOP
+from supervisor.core.manifest.readers import ReadError
+from supervisor.core.manifest.tables import Key, Keys
+from supervisor.core.schedule import ScheduleError, parse_cron
+
+LONGEST_NAME = 64
+_SHELL = re.compile(r"""[|&;<>()$`\\"'*?\[\]#~%!{}\n]|^\s*\w+=""")
+"""What a shell would make something else of: POSIX, Shell Command Language, 2.2."""
+
+
+@dataclass(slots=True)
+class Draft:
+    """What a file has become so far."""
+
+    supervisor: dict[str, Any] = field(default_factory=dict)
+    defaults: dict[str, Any] = field(default_factory=dict)
+    jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    groups: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        """Say what was lost, and why, or is not the same here; once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def job(self, wanted: str, *, called: str = "") -> "JobDraft":
+        """Return a new job, named as is wanted where a name may be so and is free; ``called`` is for notes."""
+        base = _as_name(wanted)
+        name, number = base, 1
+        while name in self.jobs:
+            number += 1
+            name = f"{base[: LONGEST_NAME - 5]}-{number}"
+        self.jobs[name] = {}
+        return JobDraft(self, name, self.jobs[name], called or name)
+
+    def drop(self, job: "JobDraft") -> None:
+        """Take a job out again: nothing of it could be said."""
+        del self.jobs[job.name]
+
+    def set_supervisor(self, key: str, value: Any, said: str) -> None:
+        """Set a key of [supervisor], or note why the manifest does not take it."""
+        _put(self, self.supervisor, SUPERVISOR, key, value, said)
+
+    def set_default(self, key: str, value: Any, said: str) -> None:
+        """Set a key of [defaults], or note why the manifest does not take it."""
+        _put(self, self.defaults, JOB, key, value, said)
+
+    def group(self, name: str, said: str) -> bool:
+        """Make a group, or note that this version has none."""
+        if not TOP["groups"].is_supported:
+            self.note(f"{said}: groups are not yet supported; name the jobs by a pattern, such as `{name}*`")
+            return False
+        if name not in self.groups:
+            self.groups.append(name)
+        return True
+
+    def share_variables(self) -> None:
+        """Move variables that all jobs have alike into [defaults]."""
+        environments = [job.get("env") for job in self.jobs.values()]
+        if len(environments) > 1 and environments[0] and all(each == environments[0] for each in environments):
+            self.defaults["env"] = environments[0]
+            for job in self.jobs.values():
+                del job["env"]
+
+    def document(self) -> dict[str, Any]:
+        """Return the manifest."""
+        groups: dict[str, dict[str, Any]] = {name: {} for name in self.groups}
+        parts = {"supervisor": self.supervisor, "defaults": self.defaults, "groups": groups, "jobs": self.jobs}
+        return {name: part for name, part in parts.items() if part}
+
+
+@dataclass(frozen=True, slots=True)
+class JobDraft:
+    """One job of a draft."""
+
+    draft: Draft
+    name: str
+    table: dict[str, Any]
+    called: str
+
+    def set(self, key: str, value: Any, said: str) -> bool:
+        """Set a key (``log.keep`` of a table in it), or note why the manifest does not take it.
+
+        ``said`` is how the file that is read puts it: ``stopsignal=TERM``.
+        """
+        return _put(self.draft, self.table, JOB, key, value, f"{self.called}: {said}")
+
+    def note(self, text: str) -> None:
+        """Say what was lost of this job."""
+        self.draft.note(f"{self.called}: {text}")
+
+    def set_cron(self, expression: str, said: str) -> bool:
+        """Set a cron expression, or note why it is none."""
+        try:
+            parse_cron(expression, UTC)
+        except ScheduleError as error:
+            self.note(f"{said}: {error}")
+            return False
+        return self.set("cron", expression, said)
+
+    def set_shell_command(self, command: str) -> None:
+        """Set a command that a shell has run: by a shell, where it would make a difference."""
+        if _SHELL.search(command):
+            self.table.update({"command": command, "shell": True})
+        else:
+            self.table["command"] = command.split()
+
+
+def _put(draft: Draft, table: dict[str, Any], keys: Keys, key: str, value: Any, said: str) -> bool:
+    refusal = _refusal(keys, key, value)
+    if refusal:
+        draft.note(f"{said}: {refusal}")
+        return False
+    name, _, inner = key.partition(".")
+    if not inner:
+        table[name] = value
+    elif isinstance(table.setdefault(name, {}), dict):
+        table[name][inner] = value
+    return True
+
+
+def _refusal(keys: Keys, path: str, value: Any) -> str | None:
+    """Return why the manifest of this version does not take a value for a key, or None."""
+    found: Keys | None = keys
+    key: Key | None = None
+    for name in path.split("."):
+        key = (found or {}).get(name)
+        if key is None:
+            return f"no key `{path}` takes it"
+        if not key.is_supported:
+            return f"it would be `{path}`, which is not yet supported"
+        found = key.inside
+    assert key is not None
+    if key.inside is not None and isinstance(value, Mapping):
+        refusals = [_refusal(keys, f"{path}.{name}", inner) for name, inner in value.items()]
+        return next((each for each in refusals if each), None)
+    try:
+        key.reader.read(value)
+    except ReadError as error:
+        return f"`{path}`: {error.faults[0].text}"
+    return None
+
+
+def _as_name(wanted: str) -> str:
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", wanted).lstrip("_-").rstrip("-")
+    return name[:LONGEST_NAME] or "job"
