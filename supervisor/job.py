@@ -30,6 +30,7 @@ __all__ = [
     "last_checkpoint",
     "name",
     "progress",
+    "ready",
     "run_id",
     "stopping",
     "trigger",
@@ -88,6 +89,17 @@ def __getattr__(asked: str) -> object:
 
 
 # -- what a job says ---------------------------------------------------------------------------------------------------
+
+
+def ready() -> None:
+    """Say that the job has come up, where the manifest says ``ready = "notify"``; it is ``starting`` until then."""
+    channel = _channel()
+    if channel is None:
+        return
+    room = select.poll()
+    room.register(channel, select.POLLOUT)
+    while not _say(channel, b'[{"kind":"ready"}]'):
+        room.poll()
 
 
 def heartbeat() -> None:

@@ -18,11 +18,21 @@ from loguru import logger
 from supervisor import __version__, clock, memory
 from supervisor.answers import Answers
 from supervisor.checkpoints import Checkpoints
+from supervisor.checks.checks import Checks
 from supervisor.control.server import ControlServer
-from supervisor.core.actions import Action, Keep, Kill, Spawn, Stop, Tick
+from supervisor.core.actions import Action, Keep, Kill, Probe, Spawn, Stop, Tick, Watch
 from supervisor.core.board import Board, Change, Effects, EngineFact, Rules
 from supervisor.core.differences import Effect, settings_differences
-from supervisor.core.events import Cause, Committed, RestartRequested, SpawnFailed, TargetFound, TargetMissing
+from supervisor.core.events import (
+    Cause,
+    Committed,
+    Exited,
+    Ready,
+    RestartRequested,
+    SpawnFailed,
+    TargetFound,
+    TargetMissing,
+)
 from supervisor.core.exits import NotStarted
 from supervisor.core.job import Job
 from supervisor.core.manifest import Manifest
@@ -112,6 +122,7 @@ class Supervisor:
             warn=logger.warning,
             environ=os.environ,
             standby=helpers.log_process,
+            matched=lambda run_id: self.take(Ready(run_id)),
         )
         self._checkpoints = Checkpoints(Path(settings.state_dir))
         self._engine = Engine(
@@ -128,6 +139,7 @@ class Supervisor:
         self._observers = Observers(
             logger.warning, narrate, self.waiters.notice, self._record_output, self._service.notice, self.lookers.notice
         )
+        self._checks = Checks(loop=self._loop, run_command=self._engine.run_command, report=self.take)
         self._vitals = Vitals(self._engine.pids, self.lookers.call)
         self._sampling: asyncio.TimerHandle | None = None
         self._control = ControlServer(settings.socket, Answers(self), warn=logger.warning)
@@ -171,6 +183,7 @@ class Supervisor:
     async def close(self) -> None:
         """Close every floor below; by now no job runs."""
         self._clock.close()
+        await self._checks.close()
         await self._engine.close()
         await self._logs.close()
         self._checkpoints.close()
@@ -211,6 +224,8 @@ class Supervisor:
 
     def take(self, fact: EngineFact) -> None:
         """Take a fact about a run from the floor below."""
+        if isinstance(fact, Exited | SpawnFailed):
+            self._checks.end(fact.run_id)
         self.perform(self.board.handle(fact, clock.now()))
 
     def _acknowledged(self, run_ids: tuple[RunId, ...]) -> None:
@@ -275,9 +290,15 @@ class Supervisor:
                 self._spawn(action)
             case Tick():
                 self._engine.tick(action)
-            case Stop():
+            case Probe(run=run, job=job):
+                self._checks.probe(run, job)
+            case Watch(run=run, job=job):
+                self._checks.watch(run, job)
+            case Stop(run_id=run_id):
+                self._checks.end(run_id)
                 self._engine.stop(action)
             case Kill(run_id=run_id, dump=dump):
+                self._checks.end(run_id)
                 self._engine.kill(run_id, dump=dump)
 
     def _spawn(self, order: Spawn) -> None:

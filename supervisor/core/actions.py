@@ -52,6 +52,22 @@ class Kill:
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """Look whether a process is ready until it is, where that takes looking; ``Ready`` follows, or its end."""
+
+    run: Attempt
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Look at the health of a process until it ends or is stopped; ``Checked`` follows each look."""
+
+    run: Attempt
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
 class Beside:
     """Start a run of this due time beside the active one (overlap = "allow"), in a lane of its own."""
 
@@ -72,4 +88,4 @@ class Fall:
     slot: SlotId
 
 
-Action = Keep | Spawn | Tick | Stop | Kill | Beside | Escalate | Fall
+Action = Keep | Spawn | Tick | Stop | Kill | Probe | Watch | Beside | Escalate | Fall

@@ -15,8 +15,10 @@ from supervisor.core.differences import Difference, Effect, differences, effect
 from supervisor.core.ending import retry_after
 from supervisor.core.events import (
     Admitted,
+    Beat,
     Begun,
     Cause,
+    Checked,
     Committed,
     Due,
     Edited,
@@ -25,6 +27,7 @@ from supervisor.core.events import (
     Exited,
     MemoryExceeded,
     Passed,
+    Ready,
     RestartRequested,
     Serving,
     Spawned,
@@ -60,7 +63,7 @@ from supervisor.core.timetable import Gap, Unfolded, advance, again, anew, gap, 
 from supervisor.core.tree.group import Group
 from supervisor.core.tree.tree import EndAll, Tell, Tree
 
-EngineFact = Spawned | SpawnFailed | Exited | Serving | TickEnded | MemoryExceeded | Committed
+EngineFact = Spawned | SpawnFailed | Exited | Serving | Ready | Beat | Checked | TickEnded | MemoryExceeded | Committed
 """The facts that name a run, not a slot."""
 
 STEP = timedelta(milliseconds=500)

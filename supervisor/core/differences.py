@@ -42,6 +42,7 @@ _RUN = frozenset(
         "ready",
         "health",
         "heartbeat",
+        "max_age",
     }
 )
 """Keys that a run keeps from its start to its end, and that are no reason to end it."""

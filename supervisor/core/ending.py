@@ -48,8 +48,28 @@ from supervisor.core.states import (
 )
 from supervisor.core.timetable import after_run, is_over
 
-ASKED = frozenset({Cause.STOP, Cause.RESTART, Cause.RELOAD, Cause.REMOVED, Cause.SHUTDOWN, Cause.REPLACED, Cause.GROUP})
+ASKED = frozenset(
+    {
+        Cause.STOP,
+        Cause.RESTART,
+        Cause.RELOAD,
+        Cause.REMOVED,
+        Cause.SHUTDOWN,
+        Cause.REPLACED,
+        Cause.GROUP,
+        Cause.MAX_AGE,
+    }
+)
 """The causes whose ends are never judged by their exit code."""
+
+
+NOT_READY = "ended before it was ready"
+_BROKEN = frozenset({Cause.MEMORY, Cause.UNHEALTHY})
+"""The causes of stops that are failures, and no time-outs."""
+
+
+_STUCK = frozenset({Cause.TIMEOUT, Cause.DEADLINE, Cause.START_TIMEOUT, Cause.HUNG, Cause.UNHEALTHY})
+"""The causes of stops before which one wants to know what the process is at."""
 
 
 def stop(slot: Slot, cause: Cause, now: Now, context: Context) -> Step:
@@ -121,7 +141,7 @@ def cut_short(slot: Slot, cause: Cause, now: Now) -> Step:
     assert process is not None
     tick = slot.state if isinstance(slot.state, Ticking) else None
     stopping, order = _stopping(process, tick, cause, now)
-    return replace(slot, state=stopping), (replace(order, dump=cause is not Cause.MEMORY),)
+    return replace(slot, state=stopping), (replace(order, dump=cause in _STUCK),)
 
 
 def ticked(slot: Slot, event: TickEnded, now: Now, context: Context) -> Step:
@@ -145,6 +165,8 @@ class End:
     now: Now
     usage: Usage = NO_USAGE
     error: ErrorRecord | None = None
+    is_early: bool = False
+    """A clean end, but before the job was ready."""
 
     def row(self, run: Attempt, since: Now, *, final: bool = True) -> Closed:
         """Return the row of a run that ended with the process."""
@@ -160,9 +182,23 @@ class End:
             exit_code=self.exit.code if isinstance(self.exit, Code) else None,
             signal=self.exit.signal if isinstance(self.exit, Signalled) else None,
             usage=self.usage,
-            reason=self.cause.value if self.cause is not None else said,
+            reason=self._reason() or said,
             error=self.error,
         )
+
+    def _reason(self) -> str | None:
+        """Return why the process was stopped, or why its end is a failure that does not look like one."""
+        match self.cause:
+            case Cause.UNHEALTHY:
+                return f"unhealthy: {self.process.sick}"
+            case Cause.HUNG:
+                return f"hung: no heartbeat for {format_duration(self.process.job.supervision.heartbeat or ZERO)}"
+            case Cause.START_TIMEOUT:
+                waited = self.process.job.supervision.start_timeout or ZERO
+                return f"start_timeout: not ready within {format_duration(waited)}"
+            case Cause():
+                return self.cause.value
+        return NOT_READY if self.is_early else None
 
 
 def ended(slot: Slot, process: Process, event: Exited | SpawnFailed, now: Now, context: Context) -> Step:
@@ -171,7 +207,18 @@ def ended(slot: Slot, process: Process, event: Exited | SpawnFailed, now: Now, c
     cause = state.cause if isinstance(state, Stopping) else None
     usage, error = (event.usage, event.error) if isinstance(event, Exited) else (NO_USAGE, None)
     outcome = judge(event.ended, cause, process.job.supervision.success_exit)
-    end = End(process=process, exit=event.ended, outcome=outcome, cause=cause, now=now, usage=usage, error=error)
+    is_early = outcome is Outcome.OK and process.job.supervision.ready is not None and process.up_since is None
+    outcome = Outcome.FAILED if is_early and process.run.due_at is None else outcome
+    end = End(
+        process=process,
+        exit=event.ended,
+        outcome=outcome,
+        cause=cause,
+        now=now,
+        usage=usage,
+        error=error,
+        is_early=is_early and process.run.due_at is None,
+    )
     tick = state.tick if isinstance(state, Stopping) else state
     if process.run.due_at is not None:
         return _after_due_run(slot, end, context)
@@ -191,7 +238,7 @@ def judge(end: Exit, cause: Cause | None, success: SuccessExit) -> Outcome:
     """Return the outcome of an end; one that we asked for is ``stopped`` however it looks."""
     if cause in ASKED:
         return Outcome.STOPPED
-    if cause is Cause.MEMORY:
+    if cause in _BROKEN:
         return Outcome.FAILED
     if cause is not None:
         return Outcome.TIMEOUT
@@ -324,14 +371,17 @@ def _after_process(slot: Slot, end: End, context: Context) -> Step:
 
 def _ran_for(slot: Slot, process: Process, now: Now) -> timedelta:
     """Return how long the process was up; one that never came up was not."""
-    up = process.pid is not None
-    return now.mono - process.began.mono if up and slot.problem is None else ZERO
+    return now.mono - process.up_since if process.up_since is not None and slot.problem is None else ZERO
 
 
 def _phrase(row: Closed, end: Exit) -> str:
-    if row.outcome is Outcome.TIMEOUT or row.reason == Cause.MEMORY:
-        return row.reason or row.outcome.value
+    if row.reason is not None and (row.outcome is Outcome.TIMEOUT or row.reason.startswith(_TELLING)):
+        return row.reason
     return row.error.brief if row.error is not None else describe(end)
+
+
+_TELLING = (*(cause.value for cause in _BROKEN), NOT_READY)
+"""The beginnings of reasons that say more than the exit does."""
 
 
 def _closed(

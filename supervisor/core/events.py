@@ -22,6 +22,11 @@ class Cause(StrEnum):
     TIMEOUT = "timeout"
     DEADLINE = "deadline"
     REPLACED = "replaced"
+    START_TIMEOUT = "start_timeout"
+    HUNG = "hung"
+    """A heartbeat has failed to come."""
+    UNHEALTHY = "unhealthy"
+    MAX_AGE = "max_age"
     MEMORY = "over limits.memory"
     GROUP = "group"
     """Its group stops and starts its members together, or has given up."""
@@ -61,6 +66,28 @@ class Serving:
     """A Worker has run ``start()`` and waits for ticks and messages."""
 
     run_id: RunId
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The job has come up, as its ``ready`` says."""
+
+    run_id: RunId
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The job has called in."""
+
+    run_id: RunId
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The job's health was looked at; ``problem`` is None where it is well."""
+
+    run_id: RunId
+    problem: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,6 +245,9 @@ Event = (
     | SpawnFailed
     | Exited
     | Serving
+    | Ready
+    | Beat
+    | Checked
     | TickEnded
     | MemoryExceeded
     | TargetFound

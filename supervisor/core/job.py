@@ -6,6 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from supervisor.core.checks import HealthCheck, Readiness
 from supervisor.core.exits import SuccessExit
 from supervisor.core.kind import Kind
 from supervisor.core.schedule import Schedule
@@ -98,6 +99,13 @@ class Supervision:
     stop_timeout: timedelta | None = timedelta(seconds=10)
     """Zero kills at once; None waits for ever."""
     settle: timedelta = timedelta(seconds=1)
+    start_timeout: timedelta | None = timedelta(seconds=30)
+    """Longest time from the start of a process until it is ``ready``; None waits for ever."""
+    ready: Readiness | None = None
+    """None: ready when its process runs; a scheduled Worker when it serves."""
+    health: HealthCheck | None = None
+    heartbeat: timedelta | None = None
+    max_age: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +186,19 @@ class Process:
     limits: Limits = field(default_factory=Limits)
 
 
-PROCESS_KEYS = frozenset({"restart", "max_restarts", "within", "on_give_up"})
+PROCESS_KEYS = frozenset(
+    {
+        "restart",
+        "max_restarts",
+        "within",
+        "on_give_up",
+        "start_timeout",
+        "ready",
+        "health",
+        "heartbeat",
+        "max_age",
+    }
+)
 """Keys about a process that lives on: not for a scheduled function or command."""
 RUN_KEYS = frozenset({"retries"})
 """Keys about the attempts of a run: not for a Worker."""

@@ -10,13 +10,15 @@ Rules of this file:
 
 from dataclasses import replace
 
-from supervisor.core import editing, ending, overlap, rows, starting
+from supervisor.core import editing, ending, overlap, rows, starting, wellbeing
 from supervisor.core.actions import Action, Kill
 from supervisor.core.events import (
     Admitted,
     Allowed,
+    Beat,
     Begun,
     Cause,
+    Checked,
     Committed,
     Due,
     Edited,
@@ -27,6 +29,7 @@ from supervisor.core.events import (
     MemoryExceeded,
     Passed,
     PauseRequested,
+    Ready,
     Refused,
     Released,
     Renewed,
@@ -128,11 +131,28 @@ def _next(slot: Slot, event: Event, now: Now, context: Context) -> Step:  # noqa
         case Starting(process=process), Spawned(run_id=run_id, pid=pid) if process.run.run_id == run_id:
             return starting.spawned(slot, process, pid, now)
         case Starting(process=process), Serving(run_id=run_id) if process.run.run_id == run_id and slot.is_worker:
-            return replace(slot, state=Idle(now, process), problem=None), ()
+            return starting.come_up(slot, now, is_serving=True)
+        case Starting(process=process), Ready(run_id=run_id) if process.run.run_id == run_id:
+            return starting.come_up(slot, now, is_ready=True)
+        case Starting(until=until), Elapsed() if until is not None and until <= now.mono:
+            return ending.cut_short(slot, Cause.START_TIMEOUT, now)
         case Stopping(process=process), Spawned(run_id=run_id, pid=pid) if process.run.run_id == run_id:
             return replace(slot, state=replace(slot.state, process=replace(process, pid=pid))), ()
         case Running(settles_at=settles_at), Elapsed() if settles_at is not None and settles_at <= now.mono:
             return replace(slot, state=replace(slot.state, settles_at=None), problem=None), ()
+
+        # -- while it is up
+        case ((Running(process=process) | Idle(process=process) | Ticking(process=process)), Beat(run_id=run_id)) if (
+            process.run.run_id == run_id
+        ):
+            return wellbeing.beat(slot, now)
+        case (
+            (Running(process=process) | Idle(process=process) | Ticking(process=process)),
+            Checked(run_id=run_id, problem=problem),
+        ) if process.run.run_id == run_id:
+            return wellbeing.checked(slot, problem, now)
+        case ((Running() | Idle() | Ticking()), Elapsed()) if overdue := wellbeing.overdue(slot, now):
+            return overdue
 
         # -- groups
         case Barred(last=None, trigger=trigger), Released():

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from supervisor.core.actions import Keep, Spawn, Tick
+from supervisor.core.actions import Keep, Probe, Spawn, Tick, Watch
 from supervisor.core.events import Due
 from supervisor.core.instants import ZERO, Mono, Now
 from supervisor.core.kind import Kind
@@ -101,26 +101,60 @@ def recorded(slot: Slot, now: Now) -> Step:
     if state.process is None:
         process = Process(run=state.run, job=slot.job, began=now, deadline_at=state.deadline_at)
         return replace(slot, state=Starting(now, process)), (Spawn(state.run, slot.job),)
+    heartbeat = state.process.job.supervision.heartbeat
+    process = replace(state.process, beat_by=now.mono + heartbeat) if heartbeat is not None else state.process
     ticking = Ticking(
         since=now,
-        process=state.process,
+        process=process,
         tick=state.run,
         ends_by=_ends_by(slot, now, state.deadline_at),
         deadline_at=state.deadline_at,
     )
-    return replace(slot, state=ticking), (Tick(state.process.run.run_id, state.run),)
+    return replace(slot, state=ticking), (Tick(process.run.run_id, state.run),)
 
 
 def spawned(slot: Slot, process: Process, pid: int, now: Now) -> Step:
-    """Answer that the process exists; a scheduled Worker is up only when it serves."""
+    """Answer that the process exists; what has a ``ready`` is up only then, a scheduled Worker when it serves."""
     process = replace(process, pid=pid)
-    if process.run.due_at is None and process.job.schedule is not None:
-        return replace(slot, state=Starting(now, process)), ()
-    if process.run.due_at is None:
-        settles_at = now.mono + process.job.supervision.settle
-        return replace(slot, state=Running(since=now, process=process, settles_at=settles_at)), ()
-    ends_by = _ends_by(slot, now, process.deadline_at)
-    return replace(slot, state=Running(since=now, process=process, ends_by=ends_by)), ()
+    if process.run.due_at is not None:
+        ends_by = _ends_by(slot, now, process.deadline_at)
+        return replace(slot, state=Running(since=now, process=process, ends_by=ends_by)), ()
+    rules = process.job.supervision
+    if rules.ready is None and process.job.schedule is None:
+        return _up(slot, process, now)
+    until = now.mono + rules.start_timeout if rules.ready is not None and rules.start_timeout is not None else None
+    state = Starting(now, process, until=until)
+    return replace(slot, state=state), (Probe(process.run, process.job),) if rules.ready is not None else ()
+
+
+def come_up(slot: Slot, now: Now, *, is_ready: bool = False, is_serving: bool = False) -> Step:
+    """Answer that a process is ready, or serves; it is up when it has done what its job asks of it."""
+    state = slot.state
+    assert isinstance(state, Starting)
+    state = replace(state, is_ready=state.is_ready or is_ready, is_serving=state.is_serving or is_serving)
+    job = state.process.job
+    if (job.supervision.ready is not None and not state.is_ready) or (
+        job.schedule is not None and not state.is_serving
+    ):
+        return replace(slot, state=state), ()
+    return _up(slot, state.process, now)
+
+
+def _up(slot: Slot, process: Process, now: Now) -> Step:
+    """Return the slot with a process that has come up; from here on it is looked after."""
+    rules = process.job.supervision
+    process = replace(
+        process,
+        up_since=now.mono,
+        beat_by=now.mono + rules.heartbeat if rules.heartbeat is not None else None,
+        old_at=now.mono + rules.max_age if rules.max_age is not None else None,
+    )
+    watch = (Watch(process.run, process.job),) if rules.health is not None else ()
+    if process.job.schedule is not None:
+        return replace(slot, state=Idle(now, process), problem=None), watch
+    settles_at = now.mono + rules.settle if rules.ready is None else None
+    problem = slot.problem if rules.ready is None else None
+    return replace(slot, state=Running(since=now, process=process, settles_at=settles_at), problem=problem), watch
 
 
 def _ends_by(slot: Slot, now: Now, deadline_at: Mono | None) -> Mono | None:

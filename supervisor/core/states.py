@@ -32,6 +32,16 @@ class Process:
     pid: int | None = None
     deadline_at: Mono | None = None
     """End of the time that all attempts of the due time have together."""
+    up_since: Mono | None = None
+    """When it was ready."""
+    beat_by: Mono | None = None
+    """Without a heartbeat until then it is hung."""
+    old_at: Mono | None = None
+    """When it has reached its ``max_age``."""
+    bad_checks: int = 0
+    """Bad looks at its health in a row."""
+    sick: str | None = None
+    """Why it is unhealthy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +108,14 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Starting:
-    """A process is ordered; for a scheduled Worker, until it serves."""
+    """A process is ordered, and not ready yet; a scheduled Worker is not before it serves."""
 
     since: Now
     process: Process
+    until: Mono | None = None
+    """Without ``ready`` until then it has failed to start."""
+    is_ready: bool = False
+    is_serving: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,10 +220,14 @@ def deadline_of(state: State) -> Mono | None:
     match state:
         case Recording(until=until) | Backoff(until=until) | Blocked(until=until):
             return until
-        case Running(settles_at=settles_at, ends_by=ends_by):
-            return earliest(settles_at, ends_by)
-        case Ticking(ends_by=ends_by):
-            return ends_by
+        case Starting(until=until):
+            return until
+        case Running(process=process, settles_at=settles_at, ends_by=ends_by):
+            return earliest(settles_at, ends_by, process.beat_by, process.old_at)
+        case Idle(process=process):
+            return earliest(process.beat_by, process.old_at)
+        case Ticking(process=process, ends_by=ends_by):
+            return earliest(ends_by, process.beat_by)
         case Stopping(kill_at=kill_at):
             return kill_at
     return None

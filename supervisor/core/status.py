@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from supervisor.core.durations import format_duration
+from supervisor.core.events import Cause
 from supervisor.core.exits import signal_name
 from supervisor.core.instants import Now
 from supervisor.core.runs import Closed, NotRun, RunId
@@ -40,6 +41,8 @@ class Health(StrEnum):
     STOPPED = "stopped"
     FAILING = "failing"
     LATE = "late"
+    UNHEALTHY = "unhealthy"
+    HUNG = "hung"
 
     @property
     def is_good(self) -> bool:
@@ -109,6 +112,12 @@ def health(slot: Slot, now: Now) -> tuple[Health, str | None]:
             return Health.FAILING, reason
         case Backoff(last=last):
             return Health.FAILING, slot.problem or last
+    process = process_of(slot.state)
+    match slot.state:
+        case Stopping(cause=Cause.HUNG):
+            return Health.HUNG, "no heartbeat"
+    if process is not None and process.sick is not None:
+        return Health.UNHEALTHY, process.sick
     if slot.problem is not None:
         return Health.FAILING, slot.problem
     if slot.paused:
@@ -146,7 +155,10 @@ def failing_since(slot: Slot) -> str | None:
 
 
 def _lateness(slot: Slot, now: Now) -> str | None:
-    timing = slot.job.timing
+    timing, start_timeout = slot.job.timing, slot.job.supervision.start_timeout
+    if isinstance(slot.state, Barred):
+        waits = now.mono - slot.state.since.mono
+        return "blocked for too long" if start_timeout is not None and waits > start_timeout else None
     if slot.job.schedule is None or slot.table is None:
         return None
     due_at = last_due(slot.state)

@@ -18,19 +18,22 @@ from typing import Any
 from supervisor import page
 from supervisor.core.actions import Spawn, Stop, Tick
 from supervisor.core.board import EngineFact
+from supervisor.core.checks import Told
 from supervisor.core.events import MemoryExceeded, TargetFound, TargetMissing
 from supervisor.core.exits import NO_USAGE, Code, Exit, Lost, NotStarted, Signalled, Usage
 from supervisor.core.job import Job, Run
-from supervisor.core.runs import RunId, SlotId
+from supervisor.core.runs import Attempt, RunId, SlotId
 from supervisor.engine import briefing, cgroups, linux
 from supervisor.engine.aftermath import bury
 from supervisor.engine.appetite import Appetite
 from supervisor.engine.briefing import Settings
 from supervisor.engine.channel import LARGEST_TOLD
+from supervisor.engine.errand import Done, Errand, errand_order
 from supervisor.engine.generation import Generation, Patience
 from supervisor.engine.launch import launch, tick_identity
 from supervisor.engine.line import Line
 from supervisor.engine.mailbox import Mailbox, Refused, Reply
+from supervisor.engine.notices import Notices
 from supervisor.engine.probing import Probes
 from supervisor.engine.renewal import DIED, Renewal
 from supervisor.engine.reports import Listener, RunReport
@@ -84,6 +87,7 @@ class Ordered:
     """What the process said before the fork server told of it."""
     pid: int | None = None
     pidfd: int | None = None
+    notices: Notices | None = None
 
 
 class Engine:
@@ -162,7 +166,35 @@ class Engine:
         """Start a run's process: ``SpawnFailed``, or ``Spawned`` and later ``Exited``, is reported, never from here."""
         listener = RunReport(order.run.run_id, self._report)
         message = launch(order, self._folder, self._settings.cgroup)
-        self._order(order.run.run_id, message, (output.stdout, output.stderr), listener, spawn=order)
+        try:
+            notices = self._notices(order, message)
+        except OSError as error:
+            _close((output.stdout, output.stderr))
+            self._refuse_order(listener, error)
+            return
+        self._order(order.run.run_id, message, (output.stdout, output.stderr), listener, spawn=order, notices=notices)
+
+    def _notices(self, order: Spawn, message: Message) -> Notices | None:
+        """Return the socket by which a run may say that it is ready or alive, and tell it the address."""
+        rules = order.job.supervision
+        if order.run.due_at is not None or (rules.ready is not Told.NOTIFY and rules.heartbeat is None):
+            return None
+        run_id = order.run.run_id
+        notices = Notices(self._loop, lambda told: self._told(self._runs[run_id], told, []))
+        message["env"]["NOTIFY_SOCKET"] = notices.address
+        if rules.heartbeat is not None:
+            message["env"]["WATCHDOG_USEC"] = str(rules.heartbeat // timedelta(microseconds=1))
+        return notices
+
+    def run_command(self, run: Attempt, job: Job, argv: tuple[str, ...], done: Done) -> Callable[[], None]:
+        """Run a program as a job's own process, to the null device; ``done`` is told how it ended.
+
+        Return what ends it early, with all that it has started; ``done`` follows then too.
+        """
+        run_id = next(self._probe_ids)
+        message = launch(errand_order(run_id, run, job, argv), self._folder, self._settings.cgroup)
+        self._order_to_null(message, Errand(done))
+        return lambda: self.kill(run_id)
 
     def stop(self, order: Stop) -> None:
         """Ask a run to end: tell its Worker why, then signal its process group."""
@@ -250,13 +282,16 @@ class Engine:
     def _order_probe(self, message: Message, listener: Listener, server: Generation | None = None) -> RunId:
         run_id = next(self._probe_ids)
         message |= {"run_id": run_id, "env": {"JOBVISOR_RUN_ID": str(run_id)}}
+        self._order_to_null(message, listener, server)
+        return run_id
+
+    def _order_to_null(self, message: Message, listener: Listener, server: Generation | None = None) -> None:
         try:
             null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         except OSError as error:
             self._refuse_order(listener, error)
-            return run_id
-        self._order(run_id, message, (null, os.dup(null)), listener, server=server)
-        return run_id
+            return
+        self._order(message["run_id"], message, (null, os.dup(null)), listener, server=server)
 
     def _order(
         self,
@@ -267,6 +302,7 @@ class Engine:
         *,
         server: Generation | None = None,
         spawn: Spawn | None = None,
+        notices: Notices | None = None,
     ) -> None:
         try:
             with ExitStack() as undo:
@@ -275,6 +311,8 @@ class Engine:
                 undo.pop_all()
         except OSError as error:
             _close(output)
+            if notices is not None:
+                notices.close()
             self._refuse_order(listener, error)
             return
         channel = Line(
@@ -294,6 +332,7 @@ class Engine:
             fds=(*output, theirs.detach(), *([stack.job_end] if stack is not None else [])),
             slot=spawn.run.slot if spawn is not None else None,
             stack=stack,
+            notices=notices,
         )
         self._runs[run_id] = run
         if run.server is not None:
@@ -509,6 +548,8 @@ class Engine:
     def _spawned(self, run: Ordered, pid: int, pidfd: int | None) -> None:
         """Note a process; where no descriptor was left for its pidfd, the fork server alone tells of its end."""
         run.pid, run.pidfd = pid, pidfd
+        if run.notices is not None:
+            run.notices.pid = pid
         _close(run.fds)
         run.fds = ()
         if pidfd is not None:
@@ -545,6 +586,8 @@ class Engine:
 
     def _end(self, run: Ordered, how: Exit, usage: Usage) -> None:
         run.channel.drain()
+        if run.notices is not None:
+            run.notices.drain()
         self._forget(run)
         run.listener.ended(how, usage)
 
@@ -552,6 +595,8 @@ class Engine:
         del self._runs[run.run_id]
         self._appetite.forget(run.run_id)
         run.channel.close()
+        if run.notices is not None:
+            run.notices.close()
         run.mailbox.close()
         if run.stack is not None:
             run.stack.close()

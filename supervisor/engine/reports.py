@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from supervisor.core.board import EngineFact
-from supervisor.core.events import Exited, Serving, Spawned, SpawnFailed, TickEnded
+from supervisor.core.events import Beat, Exited, Ready, Serving, Spawned, SpawnFailed, TickEnded
 from supervisor.core.exits import ErrorRecord, Exit, NotStarted, Usage
 from supervisor.core.runs import RunId
 from supervisor.wire import Message
@@ -45,10 +45,14 @@ class RunReport:
         self._report(SpawnFailed(self._run_id, why))
 
     def told(self, message: Message) -> None:
-        """Report what a Worker has done; keep what explains the end until it comes."""
+        """Report what a job has said, or a Worker done; keep what explains the end until it comes."""
         match message:
             case {"kind": "serving"}:
                 self._report(Serving(self._run_id))
+            case {"kind": "ready"}:
+                self._report(Ready(self._run_id))
+            case {"kind": "heartbeat"}:
+                self._report(Beat(self._run_id))
             case {"kind": "ticked", "tick_id": int(tick_id), "duration": float(took), "cpu": float(cpu)}:
                 self._report(
                     TickEnded(

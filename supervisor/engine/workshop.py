@@ -31,6 +31,9 @@ class Workshop:
         self._stop_signal = stop_signal
         self._wake, self._waker = socket.socketpair()
         self._waker.setblocking(False)
+        interval = os.environ.get("WATCHDOG_USEC")
+        self._beat_every = int(interval) / 2e6 if interval else None
+        """Seconds; one that waits for its next tick or message is alive."""
         self._is_stopping = False
         self._reason = "stop"
 
@@ -81,7 +84,9 @@ class Workshop:
         """Return the next message; None where there was none yet."""
         message = self._received()
         if message is None and not self._is_stopping:
-            self._sleep()
+            if self._beat_every is not None:
+                job.heartbeat()
+            self._sleep(self._beat_every)
         return message
 
     def _received(self) -> Message | None:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from supervisor import journal
+from supervisor.core.checks import LogMatch
 from supervisor.core.job import Job, LogFiles, LogMode
 from supervisor.core.runs import Attempt, RunId
 from supervisor.helpers import Helper, Standby
@@ -80,9 +81,14 @@ class LogProcess:
         console: bool,
         warn: Callable[[str], None],
         environ: Mapping[str, str],
+        matched: Callable[[RunId], None],
         standby: Standby | None = None,
     ) -> None:
-        """Take the settings of the log processes; ``standby`` may have the first one."""
+        """Take the settings of the log processes; ``standby`` may have the first one.
+
+        ``matched`` is told of each run whose output has said that it is ready.
+        """
+        self._matched = matched
         self._loop = loop
         self._log_dir = log_dir.absolute()
         self._console = console
@@ -172,9 +178,10 @@ class LogProcess:
     @staticmethod
     def _settings(run: Attempt, job: Job) -> Message:
         label = job.label(run.slot.instance)
-        stop_timeout = job.supervision.stop_timeout
+        stop_timeout, ready = job.supervision.stop_timeout, job.supervision.ready
         return {
             "order": "open",
+            "ready": ready.log if isinstance(ready, LogMatch) and run.due_at is None else None,
             "run_id": run.run_id,
             "slot": f"{run.slot.job}:{run.slot.instance}:{run.slot.lane}",
             "label": label,
@@ -299,6 +306,8 @@ class LogProcess:
         match fact:
             case {"fact": "ended", "run_id": run_id, "pipe": number} if run_id in self._runs:
                 self._pipe_ended(run_id, number)
+            case {"fact": "matched", "run_id": run_id}:
+                self._matched(run_id)
             case {"fact": "tail", "ask": ask, "lines": lines} if ask in self._tails:
                 if not self._tails[ask].done():
                     self._tails[ask].set_result(lines)

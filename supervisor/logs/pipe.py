@@ -2,6 +2,7 @@
 
 from supervisor.logs.file import File
 from supervisor.logs.journaled import Journaled
+from supervisor.logs.match import LineMatch
 
 SLICE = 64 * 1024
 """Bytes that are read from a pipe before the next pipe has its turn; the size of a pipe."""
@@ -51,7 +52,7 @@ class Tail:
 class Run:
     """A run whose output comes in, or whose last lines are kept."""
 
-    __slots__ = ("pipes", "run_id", "slot", "tail")
+    __slots__ = ("match", "pipes", "run_id", "slot", "tail")
 
     def __init__(self, run_id: int, slot: str) -> None:
         self.run_id = run_id
@@ -59,6 +60,8 @@ class Run:
         self.pipes = 0
         """How many of its pipes have not ended."""
         self.tail = Tail()
+        self.match: LineMatch | None = None
+        """The line that says that the job is ready, until it has come."""
 
 
 class Pipe:

@@ -28,6 +28,7 @@ from supervisor.journal import Journal
 from supervisor.logs.console import Console
 from supervisor.logs.file import NOBODY, File
 from supervisor.logs.journaled import Journaled, Outbox
+from supervisor.logs.match import LineMatch
 from supervisor.logs.pipe import SLICE, Pipe, Run
 from supervisor.wire import Message, Wire
 
@@ -108,6 +109,9 @@ class LogServer:
         text = pipe.split(chunk)
         pipe.file.write(pipe.number, text)
         pipe.run.tail.add(pipe.number, text)
+        if pipe.run.match is not None and pipe.run.match.finds(pipe.number, text):
+            pipe.run.match = None
+            self._tell({"fact": "matched", "run_id": pipe.run.run_id})
         if self._console is not None:
             self._console.show(pipe, text)
         return True
@@ -211,6 +215,8 @@ class LogServer:
         """Begin to read a pipe."""
         run = self._runs.setdefault(order["run_id"], Run(order["run_id"], order["slot"]))
         run.pipes += 1
+        if order["ready"] is not None and run.match is None:
+            run.match = LineMatch(order["ready"])
         file = self._files.get(order["path"])
         if file is None:
             file = self._files[order["path"]] = self._destination(order)

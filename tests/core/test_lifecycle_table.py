@@ -15,8 +15,10 @@ from supervisor.core.actions import Keep
 from supervisor.core.events import (
     Admitted,
     Allowed,
+    Beat,
     Begun,
     Cause,
+    Checked,
     Committed,
     Due,
     Edited,
@@ -27,6 +29,7 @@ from supervisor.core.events import (
     MemoryExceeded,
     Passed,
     PauseRequested,
+    Ready,
     Refused,
     Released,
     Renewed,
@@ -98,7 +101,7 @@ def states(job: Job, kind: Kind) -> Iterator[State]:
     yield Waiting(START)
     yield Blocked(since=START, run=tick if held else run, until=PAST, process=held)
     yield Recording(since=START, run=tick if held else run, until=PAST, process=held)
-    yield Starting(START, process)
+    yield Starting(START, process, until=PAST)
     yield Running(since=START, process=process, settles_at=None if due else PAST, ends_by=PAST if due else None)
     yield Idle(START, process)
     yield Ticking(since=START, process=process, tick=tick, ends_by=PAST)
@@ -122,6 +125,9 @@ def events(job: Job, kind: Kind) -> Iterator[Event]:
     yield Spawned(1, 7)
     yield SpawnFailed(1, NotStarted("fork", 11, "no"))
     yield Serving(1)
+    yield Ready(1)
+    yield Beat(1)
+    yield Checked(1, "no answer")
     yield TickEnded(run_id=1, tick_id=2)
     yield Exited(run_id=1, ended=Code(1))
     yield MemoryExceeded(1)

@@ -3,6 +3,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from manifests import LOCAL, job, parsed, problem, problems
 
+from supervisor.core.checks import (
+    CommandProbe,
+    HealthCheck,
+    HttpProbe,
+    LogMatch,
+    OnUnhealthy,
+    Readiness,
+    TcpProbe,
+    Told,
+)
 from supervisor.core.exits import SuccessExit
 from supervisor.core.job import (
     Backoff,
@@ -337,8 +347,7 @@ def test_a_bad_value_is_refused_with_what_was_expected(lines: str, why: str) -> 
     assert problem(f'command = "x"\n{lines}') == why
 
 
-@pytest.mark.parametrize("name", ["max_age", "start_timeout", "ready", "health", "heartbeat",
-                                  "notify"])  # fmt: skip
+@pytest.mark.parametrize("name", ["notify"])
 def test_what_is_not_built_yet_is_refused_and_not_ignored(name: str) -> None:
     assert problem(f'command = "x"\n{name} = {{}}').startswith(f"{name}: not yet supported (")
 
@@ -552,3 +561,46 @@ def test_a_key_that_was_meant_counts_when_the_kind_of_a_job_is_told() -> None:
         'jobs.toml:2: jobs.one.comand: unknown key; did you mean "command"?',
         'jobs.toml:3: jobs.one.evry: unknown key; did you mean "every"?',
     ]
+
+
+# -- ready, health -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "probe"),
+    [
+        ('"notify"', Told.NOTIFY),
+        ('{ http = "http://[::1]:80/x?y" }', HttpProbe("http://[::1]:80/x?y")),
+        ('{ tcp = "db.local:5432" }', TcpProbe("db.local:5432")),
+        ("{ command = \"pg_isready -h 'a b'\" }", CommandProbe(("pg_isready", "-h", "a b"))),
+        ('{ log = "listening on \\\\d+" }', LogMatch(r"listening on \d+")),
+    ],
+)
+def test_a_job_is_ready_by_one_of_five_ways(written: str, probe: Readiness) -> None:
+    assert job(f'command = "x"\nready = {written}').supervision.ready == probe
+
+
+def test_health_has_a_probe_and_a_rhythm() -> None:
+    written = '{ tcp = "a:1", every = "1s", timeout = "1s", failures = 1, action = "report" }'
+    assert job(f'command = "x"\nhealth = {written}').supervision.health == HealthCheck(
+        probe=TcpProbe("a:1"), every=SECOND, timeout=SECOND, failures=1, action=OnUnhealthy.REPORT
+    )
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ("ready = {}", "ready: names no probes; expected one of http, tcp, command, log"),
+        ('ready = { tcp = "a:1", log = "x" }', "ready: names 2 probes; expected one of http, tcp, command, log"),
+        ('ready = { log = "(" }', 'ready.log: "(" is not a regular expression: '),
+        ('ready = { tcp = "a" }', 'ready.tcp: found "a"; expected host and port such as "127.0.0.1:5432"'),
+        ('ready = { tcp = "a:70000" }', 'ready.tcp: found "a:70000"; expected host and port'),
+        ('ready = { http = "https://x/" }', 'ready.http: found "https://x/"; expected an address such as'),
+        ('ready = { log = "x" }\nlog = "null"', "ready: cannot look at the output"),
+        ('health = { every = "1s" }', "health: names no probes; expected one of http, tcp, command"),
+        ('health = { log = "x", tcp = "a:1" }', "health.log: unknown key"),
+        ('ready = "notify"\nevery = "1m"', "ready: applies to long-lived jobs and Workers alone"),
+    ],
+)
+def test_a_probe_that_cannot_be_is_refused(lines: str, told: str) -> None:
+    assert problem(f'command = "x"\n{lines}').startswith(told)

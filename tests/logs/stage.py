@@ -94,6 +94,7 @@ async def stage(
     logs = LogProcess(
         loop=asyncio.get_running_loop(),
         log_dir=log_dir,
+        matched=lambda _: None,
         console=console,
         warn=warned.append,
         environ=os.environ if environ is None else environ,

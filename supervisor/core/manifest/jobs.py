@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from supervisor.core.checks import LogMatch
 from supervisor.core.job import (
     KIND_KEYS,
     Backoff,
@@ -16,6 +17,7 @@ from supervisor.core.job import (
     Supervision,
     Timing,
 )
+from supervisor.core.manifest.checks import make_health, make_readiness
 from supervisor.core.manifest.groups import unknown_group
 from supervisor.core.manifest.keys import JOB, TIMING, WHAT, WHEN
 from supervisor.core.manifest.limits import make_backoff, make_limit
@@ -34,7 +36,17 @@ from supervisor.core.tree.group import Group
 _KNOWN = tuple(JOB)
 _TIMING = tuple(name for name in TIMING if name not in {"timezone", "align", "offset"})
 _OF_THE_GROUP = ("max_restarts", "within", "on_give_up")
-_SUPERVISION = ("restart", "success_exit", "on_give_up", "stop_signal", "stop_timeout", "settle")
+_SUPERVISION = (
+    "restart",
+    "success_exit",
+    "on_give_up",
+    "stop_signal",
+    "stop_timeout",
+    "settle",
+    "start_timeout",
+    "heartbeat",
+    "max_age",
+)
 
 
 class Jobs:
@@ -86,6 +98,8 @@ class Jobs:
         supervision = _supervision(table, group)
         process = self._processes.process(table)
         timing = _timing(table, zone_name)
+        if isinstance(supervision.ready, LogMatch) and table.values.get("log") in (LogMode.INHERIT, LogMode.NULL):
+            table.add(("ready",), "cannot look at the output: it goes to no log of its own, as `log` says")
         if len(self._problems.found) > before or target is None:
             return None
         values = table.values
@@ -163,6 +177,8 @@ def _supervision(table: Merged, group: Group | None) -> Supervision:
     return Supervision(
         limit=limit,
         backoff=backoff,
+        ready=make_readiness(table),
+        health=make_health(table),
         **{name: values[name] for name in _SUPERVISION if name in values},
     )
 

@@ -7,7 +7,9 @@ than all of its own code.
 
 from datetime import timedelta
 
+from supervisor.core.checks import OnUnhealthy, Told
 from supervisor.core.job import UNLIMITED, LogMode, Missed, OnGiveUp, Overlap, Restart
+from supervisor.core.manifest.probes import Endpoint, Pattern, Url
 from supervisor.core.manifest.readers import (
     Account,
     Choice,
@@ -112,6 +114,11 @@ TIMING: Keys = {
     "deadline": Key(Duration(), "longest time for all attempts of a due time", None, Only.SCHEDULED),
     "pause_after_failures": Key(Whole(1, 10_000), "pause after so many failed runs in a row", None, Only.SCHEDULED),
 }
+PROBES: Keys = {
+    "http": Key(Url(), "an address that answers a GET with a status of 200 to 399"),
+    "tcp": Key(Endpoint(), "host:port that takes connections"),
+    "command": Key(CommandLine(), "a program that ends with 0, run as the job is"),
+}
 SUPERVISION: Keys = {
     "restart": Key(
         choice_of(Restart, permanent=Restart.ALWAYS, transient=Restart.ON_FAILURE, temporary=Restart.NEVER),
@@ -134,12 +141,30 @@ SUPERVISION: Keys = {
     "stop_signal": Key(Signal(), "sent first", '"TERM"'),
     "stop_timeout": Key(Duration(zero=True, word="none"), 'then KILL; "0s": at once; "none": never', '"10s"'),
     "settle": Key(Duration(), "alive this long is come up, for the command that waits", '"1s"'),
-    "max_age": _later("restart after so long"),
+    "max_age": Key(Duration(), "a process that is older is restarted, uncharged", None, Only.LASTING),
     "after": Key(Several(_FILLED, "names of jobs"), "jobs that must be ready first", "[]"),
-    "start_timeout": _later("time to get ready"),
-    "ready": _later("readiness probe"),
-    "health": _later("health probe"),
-    "heartbeat": _later("a job that must call in"),
+    "start_timeout": Key(Duration(word="none"), "longest time to get `ready`", '"30s"', Only.LASTING),
+    "ready": Key(
+        Choice(words={"notify": Told.NOTIFY}, otherwise="a table with a probe"),
+        "when the job has come up; default: when its process runs",
+        None,
+        Only.LASTING,
+        inside={**PROBES, "log": Key(Pattern(), "a regular expression that a line of output matches")},
+    ),
+    "health": Key(
+        Inside(),
+        "is looked at from when the job is ready",
+        None,
+        Only.LASTING,
+        inside={
+            **PROBES,
+            "every": Key(Duration(least=_SOONEST), "from look to look", '"10s"'),
+            "timeout": Key(Duration(), "a look that takes longer is bad", '"2s"'),
+            "failures": Key(Whole(1, 1000), "bad looks in a row that act", "3"),
+            "action": Key(choice_of(OnUnhealthy), "what they do", '"restart"'),
+        },
+    ),
+    "heartbeat": Key(Duration(least=5 * _SOONEST), "a job that calls in less often is hung", None, Only.LASTING),
 }
 PROCESS: Keys = {
     "env": Key(Environment(), "environment variables", "{}"),

@@ -7,7 +7,7 @@ from typing import Any
 from supervisor.core.manifest.keys import JOB, WHEN
 from supervisor.core.manifest.problems import Problems, Source
 from supervisor.core.manifest.tables import Only
-from supervisor.core.manifest.wording import Path
+from supervisor.core.manifest.wording import Path, dotted
 
 _INSTEAD = {
     Only.SCHEDULED: "; give the job `every`, `delay`, `cron` or `at`, or remove it",
@@ -32,6 +32,11 @@ class Merged:
             self.problems.add(self.source, (*self.path, *key), what)
         else:
             self.problems.add(self.source, self.path, f"`{key[0]}` of [defaults] {what}")
+
+    def has_fault(self, key: str) -> bool:
+        """Tell whether something within a key has been refused, so that what is left of it says nothing."""
+        inside = f"{dotted((*self.path, key))}."
+        return any(problem.key.startswith(inside) for problem in self.problems.found)
 
     def warn(self, key: str, what: str) -> None:
         """Note a warning about a key of the job itself; in the defaults it is there for other jobs."""

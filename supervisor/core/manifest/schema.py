@@ -8,8 +8,10 @@ import signal
 import tomllib
 from typing import Any
 
+from supervisor.core.checks import ENDPOINT, URL
 from supervisor.core.durations import SIZES, UNITS
 from supervisor.core.manifest.keys import JOB, ONE_JOB, TOP, WHAT, WHEN
+from supervisor.core.manifest.probes import Endpoint, Pattern, Url
 from supervisor.core.manifest.readers import (
     NOBODY,
     Account,
@@ -95,7 +97,7 @@ def _value(name: str, key: Key) -> Schema:
 
 
 def _shape(reader: Reader) -> Schema:
-    shape = _shape_of_value(reader) or _shape_of_process(reader)
+    shape = _shape_of_value(reader) or _shape_of_process(reader) or _shape_of_probe(reader)
     if shape is None:
         raise TypeError(f"no schema for what {reader!r} reads: describe it in core/manifest/schema.py")
     return shape
@@ -127,6 +129,18 @@ def _shape_of_value(reader: Reader) -> Schema | None:
             return {"type": "array", "items": _shape(each)}
         case Instant():
             return {"type": "string", "pattern": r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d"}
+    return None
+
+
+def _shape_of_probe(reader: Reader) -> Schema | None:
+    """Return what a reader takes that is about how a job shows that it is ready and well."""
+    match reader:
+        case Url():
+            return {"type": "string", "pattern": f"^{URL.pattern}$"}
+        case Endpoint():
+            return {"type": "string", "pattern": f"^{ENDPOINT.pattern}$"}
+        case Pattern():
+            return {"type": "string", "minLength": 1}
     return None
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
+from supervisor.core.checks import HealthCheck
 from supervisor.core.durations import spell_duration, spell_size
 from supervisor.core.exits import SuccessExit, signal_name
 from supervisor.core.job import UNLIMITED, Command, Job, Limit, LogFiles, LogMode, Process, Run, Target
@@ -121,6 +122,9 @@ def _spell(key: str, value: Any) -> dict[str, Any]:
             return {key: [*sorted(codes), *map(signal_name, sorted(signals))]}
         case Mapping():
             return {f"{key}.{name}": each for name, each in value.items()}
+        case HealthCheck():
+            rest = {name: each for name, each in _all_of(value).items() if not name.startswith("probe.")}
+            return {f"{key}.{name}": each for name, each in (_all_of(value.probe) | rest).items()}
         case _ if is_dataclass(value):
             return {f"{key}.{name}": each for name, each in _all_of(value).items()}
     return {key: _plain(key, value)}

@@ -1,0 +1,1 @@
+"""Looking whether jobs are ready and well, outside the loop's way: never blocking, never two looks at once."""

@@ -1,0 +1,111 @@
+"""One look at an address: whether it takes a connection, or answers a GET well. Raises what is wrong."""
+
+import asyncio
+import ipaddress
+import socket
+from threading import Thread
+
+_LONGEST = 16 * 1024
+"""Bytes of the first line of an answer."""
+
+
+class BadAnswerError(Exception):
+    """The endpoint answered, and not well."""
+
+
+class Resolver:
+    """Looks names up, each in a thread of its own: a name server that hangs holds up nothing but that name."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._pending: dict[str, asyncio.Future[list[str]]] = {}
+
+    async def addresses(self, host: str) -> list[str]:
+        """Return the addresses of a host.
+
+        Raises:
+            OSError: it has none.
+        """
+        if host == "localhost":
+            return ["127.0.0.1", "::1"]
+        try:
+            return [str(ipaddress.ip_address(host))]
+        except ValueError:
+            pass
+        if host not in self._pending:
+            self._pending[host] = self._loop.create_future()
+            Thread(target=self._look_up, args=(host,), daemon=True).start()
+        return await asyncio.shield(self._pending[host])
+
+    def _look_up(self, host: str) -> None:
+        found: list[str] | OSError
+        try:
+            found = [str(info[4][0]) for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
+        except OSError as error:
+            found = error
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._found, host, found)
+
+    def _found(self, host: str, found: list[str] | OSError) -> None:
+        future = self._pending.pop(host)
+        if isinstance(found, OSError):
+            future.set_exception(found)
+            future.exception()  # who asked may have given up
+        else:
+            future.set_result(found)
+
+
+async def connect(resolver: Resolver, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Return a connection to the first address of a host that takes one.
+
+    Raises:
+        OSError: none does.
+    """
+    refused: OSError = OSError(f"{host} has no address")
+    for address in await resolver.addresses(host):
+        try:
+            return await asyncio.open_connection(address, port, limit=_LONGEST)
+        except OSError as error:
+            refused = error
+    raise refused
+
+
+async def look_at_tcp(resolver: Resolver, host: str, port: int) -> None:
+    """Connect, and hang up.
+
+    Raises:
+        OSError: nobody takes the connection.
+    """
+    _, writer = await connect(resolver, host, port)
+    writer.transport.abort()
+
+
+async def look_at_http(resolver: Resolver, host: str, port: int, path: str) -> None:
+    """Ask with a GET; a status of 200 to 399 is well. The body is not read.
+
+    Raises:
+        OSError: nobody answers.
+        BadAnswerError: with another status, or not in HTTP.
+    """
+    reader, writer = await connect(resolver, host, port)
+    try:
+        named = f"[{host}]" if ":" in host else host
+        writer.write(
+            f"GET {path} HTTP/1.1\r\nHost: {named}:{port}\r\nUser-Agent: jobvisor\r\nConnection: close\r\n\r\n".encode()
+        )
+        first = await _first_line(reader)
+    finally:
+        writer.transport.abort()
+    version, _, rest = first.partition(" ")
+    status = rest[:3]
+    if not version.startswith("HTTP/") or not status.isdigit():
+        raise BadAnswerError("the answer is not HTTP")
+    if not 200 <= int(status) < 400:
+        raise BadAnswerError(f"HTTP status {status}")
+
+
+async def _first_line(reader: asyncio.StreamReader) -> str:
+    try:
+        return (await reader.readline()).decode("latin-1").rstrip()
+    except ValueError:
+        raise BadAnswerError("the answer is not HTTP") from None
