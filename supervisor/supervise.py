@@ -259,19 +259,22 @@ class Supervisor:
     # -- orders out ----------------------------------------------------------------------------------------------------
 
     def perform(self, effects: Effects) -> None:
-        """Perform what follows from a fact, in order, and tell the observers."""
+        """Perform what follows from a fact, in order, and tell the observers.
+
+        What is to be kept of it is one transaction: a due time is never dealt with and without a row, nor the reverse.
+        """
         kept: list[Record] = []
+        acks: list[RunId] = []
         for action in effects.actions:
             match action:
                 case Keep(record=record, ack=ack):
                     kept.append(record)
                     if ack is not None:
-                        self._history.keep(kept, ack)
-                        kept = []
+                        acks.append(ack)
                 case _:
                     self._order(action)
         if kept:
-            self._history.keep(kept, None)
+            self._history.keep(kept, acks)
         for note in effects.notes:
             logger.warning("{}", note)
         for change in effects.changes:
@@ -321,13 +324,13 @@ class Supervisor:
         """Put the last lines of output into the record of a failure."""
         lines = await self._logs.tail(process_id)
         if lines:
-            self._history.keep([Printed(run_id=run_id, lines=tuple(lines))], None)
+            self._history.keep([Printed(run_id=run_id, lines=tuple(lines))])
 
     def _keep_stack(self, run_id: RunId, text: str) -> None:
         """Put the stacks of a process that takes too long into its log and the records of the runs it has."""
         self._logs.write(run_id, f"jobvisor: run {run_id} takes too long; its stacks before it is stopped:\n{text}")
         rows = self.board.runs_of(run_id)
-        self._history.keep([Dumped(run_id=each, stack=text) for each in rows], None)
+        self._history.keep([Dumped(run_id=each, stack=text) for each in rows])
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)

@@ -188,6 +188,9 @@ class Board:
         self._apply(slot.id, Begun(), now, effects)
         if unfolded:
             self._unfold(slot.id, unfolded, Gap.DOWN, now, effects)
+        else:
+            for due_at in saved.waiting if saved else ():
+                self._apply(slot.id, Passed(due_at, Gap.DOWN.value), now, effects)
         return slot.id
 
     def _first_table(self, job: Job, saved: Saved | None, now: Now) -> Unfolded | None:
@@ -196,7 +199,8 @@ class Board:
         seed = self._context.seed
         if saved is not None and saved.cursor is not None and saved.fingerprint == schedule_id(job):
             return again(job, saved, now, seed, self._boot)
-        return anew(job, now, seed, first_sight=saved is None)
+        unfolded = anew(job, now, seed, first_sight=saved is None)
+        return replace(unfolded, passed=(*saved.waiting, *unfolded.passed)) if saved else unfolded
 
     # -- facts ---------------------------------------------------------------------------------------------------------
 
@@ -296,7 +300,9 @@ class Board:
             else:
                 assert table.queued is not None
                 due, table = table.queued, replace(table, queued=None)
-            self._put(slot.id, replace(slot, table=table))
+            taken = replace(slot, table=table)
+            self._put(slot.id, taken)
+            effects.actions += to_save(slot, taken)
             self._apply(slot.id, due, now, effects)
         elif elapses_at is not None and elapses_at <= now.mono:
             self._apply(slot.id, Elapsed(), now, effects)

@@ -88,7 +88,7 @@ def _next(slot: Slot, event: Event, now: Now, context: Context) -> Step:  # noqa
             return replace(slot, kind=slot.kind or starting.PRESUMED, problem=problem), ()
 
         # -- due times
-        case ((New() | Disabled()), (Due() | Passed())):
+        case (New(), (Due() | Passed())) | (Disabled(), Due()):
             return slot, ()
         case _, Passed(due_at=due_at, reason=reason):
             return rows.not_run(slot, Due(due_at), Outcome.MISSED, reason, now, context)

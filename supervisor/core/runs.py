@@ -122,6 +122,8 @@ class Saved:
     anchor: datetime | None = None
     cursor: datetime | None = None
     """The last due time that has been dealt with."""
+    waiting: tuple[datetime, ...] = ()
+    """Due times up to the cursor that have no row yet: to be made up, queued, or without room to run."""
     ended_at: datetime | None = None
     """End of the last run, for ``delay``."""
     held: bool = False

@@ -17,7 +17,7 @@ from supervisor.core.exits import Code, ErrorRecord, Exit, Signalled
 from supervisor.core.instants import Mono, Now
 from supervisor.core.job import Job, Run
 from supervisor.core.kind import Kind
-from supervisor.core.runs import Attempt, RunId, Saved, SlotId
+from supervisor.core.runs import Attempt, Closed, RunId, Saved, SlotId
 from supervisor.core.tree.group import Group
 
 Lengths = Callable[[Attempt], timedelta | None]
@@ -53,10 +53,16 @@ class Simulation:
     """Processes and their runs or ticks whose end is not planned yet."""
     _order: Iterator[int] = field(default_factory=count)
 
-    def begin(self, jobs: Iterable[Job], saved: Mapping[SlotId, Saved], groups: Sequence[Group] = ()) -> None:
-        """Take on jobs and groups, with what an earlier supervisor saved of them, and tell what their targets are."""
+    def begin(
+        self,
+        jobs: Iterable[Job],
+        saved: Mapping[SlotId, Saved],
+        groups: Sequence[Group] = (),
+        lost: Iterable[Closed] = (),
+    ) -> None:
+        """Take on jobs and groups, with what an earlier supervisor left of them, and tell what their targets are."""
         jobs = tuple(jobs)
-        self.perform(self.board.begin(jobs, saved, self.now, groups=groups))
+        self.perform(self.board.begin(jobs, saved, self.now, lost, groups))
         for job in jobs:
             if isinstance(job.target, Run):
                 found = TargetFound(Kind.WORKER if job.name in self.workers else Kind.FUNCTION)

@@ -9,8 +9,8 @@ from supervisor.core.actions import Action, Keep
 from supervisor.core.instants import ZERO, Mono
 from supervisor.core.job import Command, Job
 from supervisor.core.kind import Kind
-from supervisor.core.runs import Closed, NotRun, Outcome, Saved, SlotId
-from supervisor.core.states import Idle, New, State, Waiting, Wanted, deadline_of, earliest
+from supervisor.core.runs import Closed, NotRun, Outcome, Saved, SlotId, Trigger
+from supervisor.core.states import Blocked, Idle, New, State, Waiting, Wanted, deadline_of, earliest
 from supervisor.core.timetable import Timetable, schedule_id
 
 
@@ -97,6 +97,18 @@ class Slot:
         return bool(self.table.backlog or self.table.queued)
 
     @property
+    def waiting(self) -> tuple[datetime, ...]:
+        """The due times that have been dealt with and have no row yet, in order; a retry's due time has one."""
+        found = set(self.table.backlog if self.table else ())
+        if self.table and self.table.queued and self.table.queued.trigger is not Trigger.MANUAL:
+            found.add(self.table.queued.due_at)
+        if isinstance(self.state, Blocked):
+            run = self.state.run
+            if run.due_at is not None and run.attempt == 1 and run.trigger is not Trigger.MANUAL:
+                found.add(run.due_at)
+        return tuple(sorted(found))
+
+    @property
     def deadline(self) -> Mono | None:
         """The monotonic instant at which the slot wants to be looked at; zero is at once."""
         if self.has_made_up:
@@ -117,6 +129,7 @@ class Slot:
             fingerprint=schedule_id(self.job) if table else None,
             anchor=table.anchor if table else None,
             cursor=table.cursor if table else None,
+            waiting=self.waiting,
             ended_at=self.tally.ended_at,
             held=self.wanted is Wanted.HELD,
             paused=self.paused,
@@ -163,6 +176,7 @@ def with_lost(saved: Saved | None, rows: Iterable[Closed]) -> Saved | None:
             failures=saved.failures + 1,
             failed_in_a_row=saved.failed_in_a_row + 1,
             ended_at=row.ended_at,
+            waiting=tuple(due_at for due_at in saved.waiting if due_at != row.run.due_at),
             last=row,
         )
     return saved
@@ -190,6 +204,8 @@ def to_save(before: Slot, after: Slot) -> tuple[Action, ...]:
         and after.table is before.table
         and after.paused == before.paused
         and after.job is before.job
+        and not isinstance(before.state, Blocked)
+        and not isinstance(after.state, Blocked)
     ):
         return ()
     saved = after.saved()

@@ -109,12 +109,12 @@ def again(job: Job, saved: Saved, now: Now, seed: str, boot: str) -> Unfolded:
     cursor = saved.cursor if saved.cursor - now.wall < CORRECTION else now.wall
     table = Timetable(schedule=schedule, anchor=saved.anchor or cursor, cursor=cursor)
     match schedule:
-        case Reboot():
-            return Unfolded(table, due=Due(now.wall) if saved.boot != boot else None)
+        case Reboot() if saved.boot != boot:
+            return Unfolded(table, passed=saved.waiting, due=Due(now.wall))
         case Delay(delay=delay):
             due_at = max(saved.ended_at or cursor, cursor) + delay
             table = replace(table, next=_planned(job, schedule, due_at, now, seed))
-    return gap(job, table, now, seed)
+    return gap(job, table, now, seed, waiting=saved.waiting)
 
 
 def advance(job: Job, table: Timetable, now: Now, seed: str) -> Unfolded:
@@ -132,13 +132,16 @@ def advance(job: Job, table: Timetable, now: Now, seed: str) -> Unfolded:
     return Unfolded(moved, tuple(older), Due(latest))
 
 
-def gap(job: Job, table: Timetable, now: Now, seed: str) -> Unfolded:
-    """Return what a while without a working supervisor leaves: the job's ``missed`` rule decides."""
-    pending = _pending(table, _label(table, now))
+def gap(job: Job, table: Timetable, now: Now, seed: str, *, waiting: Sequence[datetime] = ()) -> Unfolded:
+    """Return what a while without a working supervisor leaves: the job's ``missed`` rule decides.
+
+    ``waiting`` are due times before the cursor that had not been served when the while began.
+    """
+    pending = [*waiting, *_pending(table, _label(table, now))]
     if not pending:
         return Unfolded(table if table.next else _plan(job, table, now, seed))
     passed, made_up = _parted(job, table.schedule, pending, now)
-    moved = replace(table, cursor=pending[-1])
+    moved = replace(table, cursor=max(table.cursor, pending[-1]))
     if isinstance(table.schedule, Delay):
         due_at = now.wall + table.schedule.delay
         moved = replace(moved, next=None if made_up else _planned(job, table.schedule, due_at, now, seed))

@@ -1,7 +1,7 @@
 """Records that wait for the disk, bounded: a sick disk costs the oldest of them, never memory without end."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from supervisor.core.runs import (
@@ -46,15 +46,14 @@ class Backlog:
         yield from self.rows
         yield from self.slots.values()
 
-    def put(self, records: Sequence[Record], ack: RunId | None) -> None:
-        """Add records; ``ack`` is the run id of an ``Opened`` among them, told once it is on disk."""
+    def put(self, records: Sequence[Record], acks: Iterable[RunId]) -> None:
+        """Add records; ``acks`` are run ids of the ``Opened`` among them that are told once they are on disk."""
         for record in records:
             if isinstance(record, Saved | Forgotten):
                 self.slots[record.slot] = record
             else:
                 self.rows.append(record)
-        if ack is not None:
-            self.acks[ack] = None
+        self.acks |= dict.fromkeys(acks)
         self._make_room()
 
     def take(self) -> "Backlog":

@@ -8,7 +8,7 @@ Rules of this file:
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -83,10 +83,10 @@ class History:
         self._thread.start()
         return recovered
 
-    def keep(self, records: Sequence[Record], ack: RunId | None) -> None:
-        """Have records written in one transaction; ``ack`` is the id of an ``Opened`` among them to acknowledge."""
+    def keep(self, records: Sequence[Record], acks: Iterable[RunId] = ()) -> None:
+        """Have records written in one transaction; ``acks`` are the ids of ``Opened`` among them to acknowledge."""
         with self._woken:
-            self._backlog.put(records, ack)
+            self._backlog.put(records, acks)
             self._woken.notify()
 
     def retain(self, keep: timedelta, keep_runs: int) -> None:

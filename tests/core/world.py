@@ -9,7 +9,7 @@ from supervisor.core.events import Cause, Event
 from supervisor.core.exits import Exit
 from supervisor.core.instants import Now
 from supervisor.core.job import Command, Job, Limit, Run, Supervision, Timing
-from supervisor.core.runs import Closed, NotRun, Opened, Saved, SlotId, Trigger
+from supervisor.core.runs import Closed, NotRun, Opened, Outcome, Saved, SlotId, Trigger
 from supervisor.core.schedule import Delay, Every, Schedule
 from supervisor.core.simulation import GOOD, Lengths, Simulation, forever
 from supervisor.core.tree.group import Group
@@ -61,6 +61,7 @@ class World(Simulation):
         workers: frozenset[str] = frozenset(),
         obedient: bool = False,
         groups: tuple[Group, ...] = (),
+        lost: tuple[Closed, ...] = (),
     ) -> None:
         rules = Rules(root=root, max_running=max_running)
         board = Board(rules, seed="seed", boot="boot-1", next_run_id=first_run_id)
@@ -70,10 +71,10 @@ class World(Simulation):
         self.max_running = max_running
         self.starts: list[tuple[str, datetime | None, datetime]] = []
         """(job, due time, start) of every run and tick, in order."""
-        self.rows: list[Closed | NotRun | Opened] = []
+        self.rows: list[Closed | NotRun | Opened] = [*lost]
         self.orders: list[Action] = []
         self.notes: list[str] = []
-        self.begin(jobs, dict(self.saved), groups)
+        self.begin(jobs, dict(self.saved), groups, lost)
 
     def perform(self, effects: Effects) -> None:
         self.notes += effects.notes
@@ -120,8 +121,24 @@ class World(Simulation):
             now=Now(until, START.mono),
             saved=dict(self.saved),
             max_running=self.max_running,
-            first_run_id=1000,
+            first_run_id=max([999, *(row.run.run_id for row in self.rows)]) + 1,
             workers=self.workers,
+            lost=self._lost(until),
+        )
+
+    def _lost(self, now: datetime) -> tuple[Closed, ...]:
+        """Return the rows that the record of runs makes of those that have no end."""
+        ended = {row.run.run_id for row in self.rows if not isinstance(row, Opened)}
+        return tuple(
+            Closed(
+                run=row.run,
+                started_at=row.started_at,
+                ended_at=now,
+                duration=now - row.started_at,
+                outcome=Outcome.LOST,
+            )
+            for row in self.rows
+            if isinstance(row, Opened) and row.run.run_id not in ended
         )
 
     def state(self, name: str) -> object:

@@ -92,8 +92,7 @@ class Writer:
         self.loop.close()
 
     def keep(self, *records: Record) -> None:
-        ack = next((record.run.run_id for record in records if isinstance(record, Opened)), None)
-        self.history.keep(records, ack)
+        self.history.keep(records, [record.run.run_id for record in records if isinstance(record, Opened)])
 
 
 def write(path: Path, *records: Record) -> Recovered:

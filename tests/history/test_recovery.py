@@ -129,9 +129,9 @@ async def main():
     history = History(Path(sys.argv[1]), loop=loop, acknowledged=acknowledged, warn=print, keep_runs=10**9)
     run_id = history.start(NOON).next_run_id
     while True:
-        history.keep([Saved(slot=FEED, runs=run_id), opened(run_id)], run_id)
+        history.keep([Saved(slot=FEED, runs=run_id), opened(run_id)], [run_id])
         if run_id % 2:
-            history.keep([closed(run_id)], None)
+            history.keep([closed(run_id)])
         run_id += 1
         await asyncio.sleep(0)
 
