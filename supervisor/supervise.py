@@ -46,6 +46,7 @@ from supervisor.dialogue import Dialogue
 from supervisor.engine import briefing
 from supervisor.engine.engine import Engine, Output
 from supervisor.engine.renewal import Renewal
+from supervisor.engine.strangers import Strangers
 from supervisor.engine.tree import tree
 from supervisor.engine.vitals import Vitals
 from supervisor.errors import JobvisorError
@@ -135,6 +136,7 @@ class Supervisor:
             standby=helpers.fork_server,
         )
         self.dialogue = Dialogue(self._engine, self.waiters, self._look)
+        self._strangers = Strangers(self._loop)
         self._service = service(self._loop, os.environ, warn=logger.warning)
         self._observers = Observers(
             logger.warning, narrate, self.waiters.notice, self._record_output, self._service.notice, self.lookers.notice
@@ -191,6 +193,7 @@ class Supervisor:
         self._closed.set()
         self.lookers.close()
         await self._control.close()
+        self._strangers.close()
         self._service.close()
         logger.info("ended")
 
@@ -206,6 +209,8 @@ class Supervisor:
     def _signals(self) -> Mapping[int, Callable[[], None]]:
         return {
             signal.SIGTERM: lambda: self.end(0),
+            signal.SIGQUIT: lambda: self.end(0),  # what some containers are stopped with; PID 1 has no default for it
+            signal.SIGCHLD: self._strangers.notice,
             signal.SIGINT: self._interrupted,
             signal.SIGHUP: lambda: self._in_background(self._reload_by_signal()),
             signal.SIGUSR1: self._logs.reopen,
