@@ -34,6 +34,7 @@ from supervisor.core.states import (
     Stopped,
     Ticking,
     Waiting,
+    Wanted,
     is_at_rest,
 )
 from supervisor.core.status import Progress, Vital, health, iso, report, state_word
@@ -106,6 +107,7 @@ class Answers:
             "restart": self._restart,
             "pause": self._pause,
             "resume": self._resume,
+            "scale": self._scale,
             "trigger": self._trigger,
             "plan": self._plan,
             "reload": self._reload,
@@ -227,6 +229,33 @@ class Answers:
         if not params.get("wait", True):
             return {"jobs": [_line(slot.label, Verdict(ok=True, message="asked")) for slot, _ in waits]}
         return {"jobs": await asyncio.gather(*(self._outcome(slot, wait) for slot, wait in waits))}
+
+    async def _scale(self, params: dict[str, Any]) -> dict[str, Any]:
+        shell, board = self._shell, self._shell.board
+        numbers = params.get("instances")
+        if not isinstance(numbers, dict) or not all(isinstance(n, int) and 1 <= n <= 1000 for n in numbers.values()):
+            raise ControlError(2, '"instances" must be a table of numbers, 1 to 1000')
+        unknown = next((name for name in numbers if not board.slots_of(name)), None)
+        if unknown is not None:
+            self._slots({"names": [unknown]})  # says which name may have been meant
+            raise ControlError(2, f'"{unknown}": name one job, without an instance or a pattern')
+        before = {slot.id: slot for name in numbers for slot in board.slots_of(name)}
+        for name, instances in numbers.items():
+            shell.perform(board.scale(name, instances, clock.now()))
+        after = [slot for name in numbers for slot in board.slots_of(name)]
+        begun = [slot for slot in after if slot.id not in before and slot.wanted is Wanted.UP]
+        ended = [slot for slot in before.values() if slot.id.instance > numbers[slot.id.job]]
+        if not params.get("wait", True):
+            return {"jobs": [_line(slot.label, Verdict(ok=True, message="asked")) for slot in (*begun, *ended)]}
+        waits: list[tuple[Slot, Wait]] = [(slot, CameUp(slot.tally.restarts)) for slot in begun]
+        waits += [(slot, WentDown()) for slot in ended]
+        changed = {slot.id.job for slot in (*begun, *ended)}
+        already = [
+            _line(name, Verdict(ok=True, message=f"has {number} already"))
+            for name, number in numbers.items()
+            if name not in changed
+        ]
+        return {"jobs": already + await asyncio.gather(*(self._outcome(slot, wait) for slot, wait in waits))}
 
     async def _outcome(self, before: Slot, wait: Wait) -> dict[str, Any]:
         """Return what came of an order to a slot, once that is known."""

@@ -566,3 +566,32 @@ def test_a_group_that_is_essential_ends_the_supervisor_with_1(app: Program) -> N
     os.kill(app.eventually_job("web", state="running")["pid"], signal.SIGKILL)
     assert supervisor.wait(20) == 1
     assert "the supervisor ends" in app.log
+
+
+def test_scale_starts_and_stops_instances_until_an_edited_manifest_is_applied(app: Program) -> None:
+    app.write(ONE + '[jobs.c]\nrun = "jobs.counter:Counter"\nevery = "100ms"\n', sleeper=SLEEPER, counter=COUNTER)
+    app.run()
+    first = app.eventually_job("web", state="running")["pid"]
+    done = app.ctl("scale", "web=3")
+    assert done.returncode == 0, done.stderr
+    assert [line.partition(", pid")[0] for line in done.stdout.splitlines()] == ["web:2: running", "web:3: running"]
+    assert app.job("web", 1)["pid"] == first
+    assert [job["name"] for job in app.json("status")["jobs"]] == ["web", "web", "web", "c"]
+    assert app.ctl("scale", "c=2").returncode == 0
+    eventually(lambda: app.job("c", 2)["pid"])
+    assert app.ctl("scale", "web=3").stdout == "web: has 3 already\n"
+    assert app.ctl("reload").stdout == "nothing has changed\n"
+    assert app.ctl("scale", "web=2").stdout == "web:3: stopped\n"
+    assert app.job("web", 1)["pid"] == first
+    app.write(ONE + "# edited\n[jobs.other]\ncommand = 'sleep 1000'\n")
+    assert app.ctl("reload").returncode == 0
+    eventually(lambda: [job["name"] for job in app.json("status")["jobs"]] == ["web", "other"])
+    assert app.job("web")["pid"] == first
+
+
+@pytest.mark.parametrize(("change", "code"), [("web", 2), ("web=0", 2), ("web=x", 2), ("wbe=2", 4), ("*=2", 2)])
+def test_scale_refuses_what_it_cannot_mean(app: Program, change: str, code: int) -> None:
+    app.write(ONE, sleeper=SLEEPER)
+    app.run()
+    assert app.ctl("scale", change).returncode == code
+    assert len(app.json("status")["jobs"]) == 1

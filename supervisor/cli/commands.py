@@ -33,6 +33,7 @@ COMMANDS = {
     "restart": "Stop, then start.",
     "resume": "Scheduled runs again.",
     "run": "Supervise the jobs in the foreground.",
+    "scale": "Run so many instances of a job.",
     "schema": "The JSON schema of jobs.toml, for editors.",
     "show": "Everything about one job.",
     "shutdown": "End the supervisor and all jobs.",

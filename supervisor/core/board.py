@@ -137,6 +137,10 @@ class Board:
         """Slots with a process, or one on its way."""
         self._instances: dict[str, list[SlotId]] = {}
         """By job, without lanes."""
+        self._jobs: tuple[Job, ...] = ()
+        """As the manifest tells them."""
+        self._scaled: dict[str, int] = {}
+        """Instances of jobs that a person wants others of."""
         self._offset: datetime | None = None
 
     # -- taking jobs on ------------------------------------------------------------------------------------------------
@@ -154,6 +158,7 @@ class Board:
         ``lost`` are the runs whose end nobody saw; they are tried again only as ``retries`` say.
         """
         effects = Effects()
+        self._jobs = tuple(jobs)
         self.tree.reshape(jobs, groups, self.rules.root)
         self._offset = _offset(now)
         ended: dict[SlotId, list[Closed]] = {}
@@ -178,6 +183,8 @@ class Board:
 
     def _take_on(self, job: Job, instance: int, saved: Saved | None, now: Now, effects: Effects) -> SlotId:
         slot = slot_of(job, instance, saved)
+        known = next((each for each in self.slots_of(job.name) if each.job.target == job.target), slot)
+        slot = replace(slot, kind=known.kind, problem=known.problem if known.kind is not None else None)
         unfolded = self._first_table(job, saved, now)
         slot = replace(slot, boot=self._boot, table=unfolded.table if unfolded else None)
         if slot.wanted is Wanted.HELD:
@@ -339,6 +346,8 @@ class Board:
 
     def edits(self, jobs: Sequence[Job]) -> tuple[Edit, ...]:
         """Return what applying these jobs would do, job by job, in manifest order; removed ones last."""
+        if tuple(jobs) == self._jobs:
+            jobs = self._as_scaled(jobs)
         known = {slot.job.name: slot for slot in self.slots.values() if slot.wanted is not Wanted.REMOVED}
         wanted = {job.name: job for job in jobs}
         found = [self._edit(known.get(job.name), job) for job in jobs]
@@ -364,6 +373,21 @@ class Board:
 
         A scheduled run goes on with its old settings to its end, unless the edit counts ``at_once``.
         """
+        if tuple(jobs) != self._jobs:
+            self._scaled.clear()
+        self._jobs = tuple(jobs)
+        return self._install(self._as_scaled(jobs), groups, now, at_once=at_once)
+
+    def scale(self, name: str, instances: int, now: Now) -> Effects:
+        """Run another number of instances of a job, until an edited manifest is applied."""
+        self._scaled[name] = instances
+        groups = tuple(self.tree.shape.groups.values())
+        return self._install(self._as_scaled(self._jobs), groups, now, at_once=False)
+
+    def _as_scaled(self, jobs: Sequence[Job]) -> list[Job]:
+        return [replace(job, instances=self._scaled.get(job.name, job.instances)) for job in jobs]
+
+    def _install(self, jobs: Sequence[Job], groups: Sequence[Group], now: Now, *, at_once: bool) -> Effects:
         effects = Effects()
         wanted = {SlotId(job.name, instance): job for job in jobs for instance in range(1, job.instances + 1)}
         removed = [at for at in self.slots if at.lane == 0 and at not in wanted]
