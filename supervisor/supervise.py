@@ -36,6 +36,7 @@ from supervisor.core.events import (
 from supervisor.core.exits import NotStarted
 from supervisor.core.job import Job
 from supervisor.core.manifest import Manifest
+from supervisor.core.notices import Notices
 from supervisor.core.plan import Plan, fresh_code, turned
 from supervisor.core.runs import Closed, Dumped, Printed, Record, RunId, SlotId
 from supervisor.core.slot import Slot
@@ -55,6 +56,7 @@ from supervisor.history.thread import History
 from supervisor.load import load
 from supervisor.logs.client import LogProcess
 from supervisor.narrator import narrate
+from supervisor.notify.couriers import Couriers
 from supervisor.observers import Observers
 from supervisor.ownlog import Entries, Stderr, unhandled
 from supervisor.page import Figures
@@ -138,8 +140,23 @@ class Supervisor:
         self.dialogue = Dialogue(self._engine, self.waiters, self._look)
         self._strangers = Strangers(self._loop)
         self._service = service(self._loop, os.environ, warn=logger.warning)
+        self._notices = Notices()
+        self._couriers = Couriers(
+            loop=self._loop,
+            environ=briefing.base_environ(os.environ),
+            manifest=manifest.path,
+            folder=manifest.folder,
+            warn=logger.warning,
+        )
+        self._couriers.use(manifest.notifiers)
         self._observers = Observers(
-            logger.warning, narrate, self.waiters.notice, self._record_output, self._service.notice, self.lookers.notice
+            logger.warning,
+            narrate,
+            self.waiters.notice,
+            self._record_output,
+            self._service.notice,
+            self.lookers.notice,
+            self._tell_people,
         )
         self._checks = Checks(loop=self._loop, run_command=self._engine.run_command, report=self.take)
         self._vitals = Vitals(self._engine.pids, self.lookers.call)
@@ -190,6 +207,7 @@ class Supervisor:
         await self._logs.close()
         self._checkpoints.close()
         self._history.close()
+        await asyncio.to_thread(self._couriers.close)
         self._closed.set()
         self.lookers.close()
         await self._control.close()
@@ -245,6 +263,7 @@ class Supervisor:
         self._asleep = asleep
         self.perform(self.board.advance(now))
         self._service.advance(self.board.slots.values(), now)
+        self._couriers.send(self._notices.advance(self.board.slots, now))
 
     def _probe(self, jobs: tuple[Job, ...]) -> None:
         enabled = [job for job in jobs if job.enabled]
@@ -337,6 +356,9 @@ class Supervisor:
         rows = self.board.runs_of(run_id)
         self._history.keep([Dumped(run_id=each, stack=text) for each in rows])
 
+    def _tell_people(self, change: Change) -> None:
+        self._couriers.send(self._notices.notice(change))
+
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
         self._tasks.add(task)  # the loop itself keeps only weak references
@@ -345,7 +367,7 @@ class Supervisor:
     def _arm(self) -> None:
         self._arming = False
         if not self._done.is_set():
-            self._clock.arm(earliest(self.board.deadline(), self._service.deadline))
+            self._clock.arm(earliest(self.board.deadline(), self._service.deadline, self._notices.deadline))
 
     # -- what the answers ask for --------------------------------------------------------------------------------------
 
@@ -366,7 +388,14 @@ class Supervisor:
             [f"{self._stderr.lost} lines of the supervisor's own log did not fit stderr"] if self._stderr.lost else []
         )
         trouble = [self._history.trouble] if self._history.trouble else []
-        return [*self.manifest.warnings, *self._engine.warnings, *self._logs.warnings, *trouble, *lost]
+        return [
+            *self.manifest.warnings,
+            *self._engine.warnings,
+            *self._logs.warnings,
+            *trouble,
+            *self._couriers.warnings,
+            *lost,
+        ]
 
     async def processes(self, slot: Slot) -> dict[str, Any] | None:
         """Return a slot's process and all below it; None where it has none."""
@@ -415,6 +444,7 @@ class Supervisor:
         known = {job.name: job.target for job in self.manifest.jobs if job.enabled}
         self.manifest = manifest
         self.board.rules = _rules(manifest)
+        self._couriers.use(manifest.notifiers)
         self._history.retain(manifest.settings.history_keep, manifest.settings.history_keep_runs)
         self._sample_vitals()
         before = dict(self.board.slots)
@@ -450,7 +480,7 @@ class Supervisor:
         return await asyncio.to_thread(load, Path(self.manifest.path), os.environ)
 
     def _planned(self, manifest: Manifest) -> Plan:
-        settings = settings_differences(self.manifest.settings, manifest.settings)
+        settings = settings_differences(self.manifest, manifest)
         return Plan(jobs=self.board.edits(manifest.jobs), settings=settings)
 
     async def _reload_by_signal(self) -> None:

@@ -47,7 +47,8 @@ def command(place: Place, plan: bool, now: bool, code: bool, as_json: bool) -> i
     for change in changes:
         print(f"{change['name']}: {change['change']}")
     for field in answer["settings"]:
-        print(f"[supervisor] {field['key']}: {_setting_when(field['effect'], code=code)}")
+        head = "" if field["key"].startswith("notify.") else "[supervisor] "
+        print(f"{head}{field['key']}: {_setting_when(field['effect'], code=code)}")
     for change in answer["code"]:
         print(f"{change['name']}: {change['change']}")
     return orders.say([job for job in answer["jobs"] if not job["ok"]])
@@ -57,9 +58,13 @@ def _show_plan(changes: Sequence[dict[str, Any]], settings: Sequence[dict[str, A
     for change in changes:
         print(f"{change['name']}: {_PLANNED.get(change['change'], change['change'])}")
         _show(change["fields"])
-    if settings:
-        print("[supervisor]")
-        _show(settings)
+    for head, fields in (
+        ("[supervisor]", [field for field in settings if not field["key"].startswith("notify.")]),
+        ("notifiers", [field for field in settings if field["key"].startswith("notify.")]),
+    ):
+        if fields:
+            print(head)
+            _show(fields)
 
 
 _PLANNED = {"added": "new, starts", "removed": "removed, stops", "restarted": "restarts"}

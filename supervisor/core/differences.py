@@ -8,8 +8,8 @@ from typing import Any
 from supervisor.core.job import Job
 from supervisor.core.kind import Kind
 from supervisor.core.manifest.keys import PROCESS, WHEN
-from supervisor.core.manifest.settings import Settings
-from supervisor.core.manifest.spelling import shown, spelled, spelled_settings
+from supervisor.core.manifest.settings import Manifest
+from supervisor.core.manifest.spelling import shown, spelled, spelled_notifiers, spelled_settings
 
 
 class Effect(StrEnum):
@@ -84,11 +84,15 @@ def differences(old: Job, new: Job, kind: Kind | None) -> tuple[Difference, ...]
     )
 
 
-def settings_differences(old: Settings, new: Settings) -> tuple[Difference, ...]:
-    """Return every key of ``[supervisor]`` that differs."""
+def settings_differences(old: Manifest, new: Manifest) -> tuple[Difference, ...]:
+    """Return every key of ``[supervisor]`` that differs, and of ``[notify.NAME]``; of these the whole key."""
+    unequal = (
+        *_unequal(spelled_settings(old.settings), spelled_settings(new.settings)),
+        *_unequal(spelled_notifiers(old.notifiers), spelled_notifiers(new.notifiers)),
+    )
     return tuple(
-        Difference(key=key, before=before, after=after, effect=_settings_effect(key))
-        for key, before, after in _unequal(spelled_settings(old), spelled_settings(new))
+        Difference(key=key, before=shown(key, before), after=shown(key, after), effect=_settings_effect(key))
+        for key, before, after in unequal
     )
 
 

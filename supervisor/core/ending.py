@@ -25,7 +25,7 @@ from supervisor.core.job import OnGiveUp, Restart
 from supervisor.core.policy import Again, Ask, GiveUp, Leave, Rest, decide, delay
 from supervisor.core.rows import drop_made_up, finalized, unserved
 from supervisor.core.runs import Attempt, Closed, Outcome, Trigger
-from supervisor.core.slot import Context, Slot, Step
+from supervisor.core.slot import Context, Slot, Step, Tally
 from supervisor.core.starting import begin
 from supervisor.core.states import (
     Backoff,
@@ -229,9 +229,15 @@ def ended(slot: Slot, process: Process, event: Exited | SpawnFailed, now: Now, c
         slot = _served(replace(slot, tally=slot.tally.with_end(row)), now, context)
         orders = (*orders, Keep(row))
     elif slot.job.schedule is None or outcome.is_failure:
-        slot = replace(slot, tally=slot.tally.with_end(own))
+        slot = replace(slot, tally=_tally(slot, process, now).with_end(own))
     slot, more = _after_process(slot, end, context)
     return slot, (*orders, Keep(own), *more)
+
+
+def _tally(slot: Slot, process: Process, now: Now) -> Tally:
+    """Return the tally before an end; what has run well fails for the first time in a row."""
+    ran_well = slot.job.schedule is None and _ran_for(slot, process, now) >= slot.job.supervision.limit.within
+    return replace(slot.tally, failed_in_a_row=0) if ran_well else slot.tally
 
 
 def judge(end: Exit, cause: Cause | None, success: SuccessExit) -> Outcome:

@@ -231,6 +231,8 @@ class Job:
     timing: Timing = field(default_factory=Timing)
     process: Process = field(default_factory=Process)
     log: LogFiles | LogMode = field(default_factory=LogFiles)
+    notify: tuple[str, ...] = ()
+    """Names of the notifiers that are told of it."""
     written: frozenset[str] = frozenset()
     """Those of ``KIND_KEYS`` that stand in the job's own table."""
     where: str = ""

@@ -125,7 +125,7 @@ def health(slot: Slot, now: Now) -> tuple[Health, str | None]:
     trouble = failing_since(slot)
     if trouble is not None:
         return Health.FAILING, trouble
-    late = _lateness(slot, now)
+    late = lateness(slot, now)
     if late is not None:
         return Health.LATE, late
     match slot.state:
@@ -154,7 +154,8 @@ def failing_since(slot: Slot) -> str | None:
     return None
 
 
-def _lateness(slot: Slot, now: Now) -> str | None:
+def lateness(slot: Slot, now: Now) -> str | None:
+    """Return why a slot is late, None while it is not."""
     timing, start_timeout = slot.job.timing, slot.job.supervision.start_timeout
     if isinstance(slot.state, Barred):
         waits = now.mono - slot.state.since.mono
@@ -172,6 +173,22 @@ def _lateness(slot: Slot, now: Now) -> str | None:
     if limit is not None and now.wall - since > limit:
         return f"no good run for {format_duration(_whole_seconds(now.wall - since))}"
     return None
+
+
+def late_at(slot: Slot) -> datetime | None:
+    """Return the first instant after which a slot will be late if nothing changes; None is never."""
+    timing, start_timeout = slot.job.timing, slot.job.supervision.start_timeout
+    if isinstance(slot.state, Barred):
+        return None if start_timeout is None else slot.state.since.wall + start_timeout
+    if slot.job.schedule is None or slot.table is None or slot.paused:
+        return None
+    due_at = last_due(slot.state) or slot.table.next_due_at
+    since = slot.tally.succeeded_at or slot.table.anchor
+    instants = (
+        (due_at, timing.late_after),
+        (since, timing.expect_success_within),
+    )
+    return min((at + limit for at, limit in instants if at is not None and limit is not None), default=None)
 
 
 def brief(row: Closed | NotRun) -> str:

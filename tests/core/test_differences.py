@@ -69,12 +69,21 @@ def test_a_variable_is_named_and_its_value_is_not() -> None:
 
 def test_settings_show_at_once_with_new_code_or_at_the_next_start() -> None:
     one = '[jobs.one]\ncommand = "x"\n'
-    old = parsed(one).settings
+    old = parsed(one)
     text = f'{one}[supervisor]\nmax_running = 3\npreload = ["a"]\nlog_dir = "x"\nlog = {{ level = "DEBUG" }}\n'
-    found = {each.key: each.effect for each in settings_differences(old, parsed(text).settings)}
+    found = {each.key: each.effect for each in settings_differences(old, parsed(text))}
     assert found == {
         "max_running": Effect.LIVE,
         "preload": Effect.CODE,
         "log_dir": Effect.NEXT_START,
         "log.level": Effect.NEXT_START,
     }
+
+
+def test_an_address_is_shown_by_its_host_alone() -> None:
+    text = '[jobs.one]\ncommand = "x"\n[notify.ops]\nwebhook = "https://user:pw@example.com/secret"\n'
+    found = {
+        each.key: (each.before, each.after)
+        for each in settings_differences(parsed(text), parsed(text.replace("secret", "other")))
+    }
+    assert found == {"notify.ops.webhook": ("https://example.com/…", "https://example.com/…")}

@@ -172,7 +172,6 @@ def test_other_names_are_refused(name: str) -> None:
         ("defaults = []", "jobs.toml:1: defaults: found an array; expected a table"),
         ("include = 'x'", 'jobs.toml:1: include: found "x"; expected an array of paths or patterns'),
         ("include = ['x', 3]", "jobs.toml:1: include[1]: found 3; expected a string that is not empty"),
-        ("[notify.ops]", "jobs.toml:1: notify: not yet supported (who is told, and how); remove it"),
     ],
 )
 def test_what_does_not_belong_at_the_top_is_refused(text: str, told: str) -> None:
@@ -182,8 +181,8 @@ def test_what_does_not_belong_at_the_top_is_refused(text: str, told: str) -> Non
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("[defaults]", "defaults: belongs in jobs.toml; an included file adds [jobs.NAME] and [groups.NAME]"),
-        ("include = []", "include: belongs in jobs.toml; an included file adds [jobs.NAME] and [groups.NAME]"),
+        ("[defaults]", "defaults: belongs in jobs.toml; an included file adds jobs, groups and notifiers"),
+        ("include = []", "include: belongs in jobs.toml; an included file adds jobs, groups and notifiers"),
         ("[job.x]", 'job: unknown key in an included file; did you mean "jobs"?'),
     ],
 )

@@ -347,11 +347,6 @@ def test_a_bad_value_is_refused_with_what_was_expected(lines: str, why: str) -> 
     assert problem(f'command = "x"\n{lines}') == why
 
 
-@pytest.mark.parametrize("name", ["notify"])
-def test_what_is_not_built_yet_is_refused_and_not_ignored(name: str) -> None:
-    assert problem(f'command = "x"\n{name} = {{}}').startswith(f"{name}: not yet supported (")
-
-
 # -- process and output ------------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,6 @@
 """Making one ``Job`` of a ``[jobs.NAME]`` table and the defaults."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from supervisor.core.checks import LogMatch
@@ -22,6 +22,7 @@ from supervisor.core.manifest.groups import unknown_group
 from supervisor.core.manifest.keys import JOB, TIMING, WHAT, WHEN
 from supervisor.core.manifest.limits import make_backoff, make_limit
 from supervisor.core.manifest.merged import Merged, merge
+from supervisor.core.manifest.notifiers import check_told
 from supervisor.core.manifest.origins import origins
 from supervisor.core.manifest.problems import Problems, Source
 from supervisor.core.manifest.processes import Processes
@@ -61,8 +62,11 @@ class Jobs:
         main: Source,
         defaults: Mapping[str, Any],
         groups: Mapping[str, Group],
+        notifiers: Sequence[str],
     ) -> None:
+        """Take what a job may refer to: groups, and the names of notifiers."""
         self._groups = groups
+        self._notifiers = notifiers
         self._problems = problems
         self._schedules = Schedules(around, timezone)
         self._processes = Processes(around)
@@ -95,6 +99,7 @@ class Jobs:
         schedule = self._schedules.schedule(table, zone_name, zone)
         target = _target(table)
         group = self._group(source, path, own)
+        check_told(source, path, own.get("notify"), self._notifiers, self._problems)
         supervision = _supervision(table, group)
         process = self._processes.process(table)
         timing = _timing(table, zone_name)
@@ -116,6 +121,7 @@ class Jobs:
             timing=timing,
             process=process,
             log=_log(values.get("log", {})),
+            notify=tuple(dict.fromkeys(values.get("notify", ()))),
             written=KIND_KEYS.intersection(raw),
             where=source.place(path),
             origins=origins(table, own, self._main),

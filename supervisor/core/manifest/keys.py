@@ -24,11 +24,13 @@ from supervisor.core.manifest.readers import (
     Stdin,
     Text,
     Umask,
+    Url,
     Whole,
     choice_of,
 )
 from supervisor.core.manifest.tables import Key, Keys, Only
 from supervisor.core.manifest.targets import Arguments, CommandLine, Environment, Exits, Module, Target
+from supervisor.core.notifier import On
 from supervisor.core.tree.group import Strategy
 
 _SOONEST = timedelta(milliseconds=100)
@@ -191,7 +193,7 @@ JOB: Keys = {
         "{}",
         inside=LOG,
     ),
-    "notify": _later("who is told"),
+    "notify": Key(Several(_FILLED, "names of [notify.NAME] tables"), "who is told of it", "[]"),
 }
 
 SUPERVISOR: Keys = {
@@ -220,10 +222,19 @@ GROUP: Keys = {
     "group": Key(_FILLED, "the group of which this one is a member"),
     "on_give_up": Key(choice_of(OnGiveUp), "what giving up means to the parent group", '"fence"'),
 }
+NOTIFY: Keys = {
+    "on": Key(Several(choice_of(On), "words"), "what is told", '["failure", "recovery", "late", "give_up"]'),
+    "failures": Key(Whole(1, 10_000), "failed runs in a row that make a failure worth telling", "1"),
+    "command": Key(CommandLine(), "a program, which gets the notice as JSON on its stdin; no shell"),
+    "webhook": Key(Url(), "an address, to which the notice is sent as JSON by POST"),
+    "ping": Key(Flag(), "tell of each run's start, success and failure instead, as healthchecks.io wants it", "false"),
+    "timeout": Key(Duration(), "of one try", '"10s"'),
+    "retries": Key(Whole(0, 100), "further tries, with growing pauses between them", "5"),
+}
 NAMED: Keys = {
     "jobs": Key(Inside(), "[jobs.NAME], a table for each job", each=JOB),
     "groups": Key(Inside(), "[groups.NAME], jobs that are supervised together", each=GROUP),
-    "notify": _later("who is told, and how"),
+    "notify": Key(Inside(), "[notify.NAME], who is told, of what, and how", each=NOTIFY),
 }
 """The tables that an included file may add to."""
 TOP: Keys = {

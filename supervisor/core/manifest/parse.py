@@ -6,6 +6,7 @@ from supervisor.core.manifest.groups import check_waits, lonely, make_groups
 from supervisor.core.manifest.jobs import Jobs
 from supervisor.core.manifest.keys import JOB, NAMED, ONE_JOB, SUPERVISOR, TOP
 from supervisor.core.manifest.names import named_tables
+from supervisor.core.manifest.notifiers import check_told, make_notifiers
 from supervisor.core.manifest.problems import Problem, Problems, Source
 from supervisor.core.manifest.settings import Manifest, Surroundings, make_settings
 from supervisor.core.manifest.tables import read_table
@@ -44,7 +45,13 @@ def _manifest(sources: Sequence[Source], around: Surroundings, problems: Problem
     tables = named_tables(sources, "jobs", places, problems)
     group_tables = named_tables(sources, "groups", places, problems)
     groups = make_groups(group_tables, defaults, problems)
-    maker = Jobs(around, problems, timezone=settings.timezone, main=main, defaults=defaults, groups=groups)
+    notify_tables = named_tables(sources, "notify", {}, problems)
+    notifiers = make_notifiers(notify_tables, problems)
+    known = [table.name for table in notify_tables]
+    check_told(main, ("defaults",), defaults.get("notify"), known, problems)
+    maker = Jobs(
+        around, problems, timezone=settings.timezone, main=main, defaults=defaults, groups=groups, notifiers=known
+    )
     jobs = tuple(job for table in tables if (job := maker.job(table.source, table.name, table.raw)) is not None)
     if len(jobs) == len(tables):
         check_waits(jobs, groups, {table.name: table.source for table in tables}, problems)
@@ -59,6 +66,7 @@ def _manifest(sources: Sequence[Source], around: Surroundings, problems: Problem
         settings=settings,
         jobs=jobs,
         groups=tuple(groups.values()),
+        notifiers=tuple(notifiers.values()),
         warnings=tuple(map(str, problems.warnings)),
     )
 
@@ -73,9 +81,7 @@ def _read_top(source: Source, problems: Problems) -> None:
 def _read_included(source: Source, main: Source, problems: Problems) -> None:
     for name in source.document:
         if name not in NAMED and name in TOP:
-            problems.add(
-                source, (name,), f"belongs in {main.file}; an included file adds [jobs.NAME] and [groups.NAME]"
-            )
+            problems.add(source, (name,), f"belongs in {main.file}; an included file adds jobs, groups and notifiers")
         elif name not in NAMED:
             problems.add(source, (name,), f"unknown key in an included file{near(name, tuple(NAMED))}")
         elif not NAMED[name].is_supported:

@@ -3,6 +3,7 @@
 They are values themselves, so that what a key takes can also be told (a JSON schema, a page of documentation).
 """
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -288,3 +289,24 @@ class Instant:
             quotes = " (without quotes)" if isinstance(value, str) else ""
             raise refused(value, f"a date and time such as 2026-12-01T10:00:00Z{quotes}")
         return value
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """An address of http or https. What is wrong with one is told without it: it may hold secrets."""
+
+    def read(self, value: Any) -> str:
+        """Return it as it is."""
+        expected = 'an address such as "https://example.com/hook"'
+        if not isinstance(value, str):
+            raise refused(value, expected)
+        found = _ADDRESS.fullmatch(value)
+        if found is None or (found["port"] and int(found["port"]) > _HIGHEST_PORT):
+            raise ReadError(Fault(f"expected {expected}; a blank or a character that is not ASCII is written as %XX"))
+        return value
+
+
+_ADDRESS = re.compile(
+    r"https?://(?:[^/?#@\s]*@)?(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{1,5}))?(?:[/?][!-~]*)?"
+)
+_HIGHEST_PORT = 65_535

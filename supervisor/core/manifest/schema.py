@@ -28,6 +28,7 @@ from supervisor.core.manifest.readers import (
     Stdin,
     Text,
     Umask,
+    Url,
     Whole,
 )
 from supervisor.core.manifest.tables import NAME, Key, Keys, Only
@@ -127,6 +128,8 @@ def _shape_of_value(reader: Reader) -> Schema | None:
             return {"enum": [*words, *synonyms]}
         case Several(each=each):
             return {"type": "array", "items": _shape(each)}
+        case Url():
+            return {"type": "string", "pattern": "^https?://"}
         case Instant():
             return {"type": "string", "pattern": r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d"}
     return None

@@ -6,6 +6,7 @@ from datetime import timedelta, tzinfo
 from typing import Any
 
 from supervisor.core.job import Job, Limit
+from supervisor.core.notifier import Notifier
 from supervisor.core.tree.group import Group
 
 
@@ -63,6 +64,7 @@ class Manifest:
     settings: Settings
     jobs: tuple[Job, ...]
     groups: tuple[Group, ...] = ()
+    notifiers: tuple[Notifier, ...] = ()
     warnings: tuple[str, ...] = ()
     """Sentences about what is allowed and may not mean what its writer thinks."""
 

@@ -1,6 +1,6 @@
 """A job's settings as jobs.toml spells them, key by key, every default filled in: what people compare and are shown."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -12,6 +12,7 @@ from supervisor.core.exits import SuccessExit, signal_name
 from supervisor.core.job import UNLIMITED, Command, Job, Limit, LogFiles, LogMode, Process, Run, Target
 from supervisor.core.manifest.keys import JOB, SUPERVISOR
 from supervisor.core.manifest.settings import Settings
+from supervisor.core.notifier import Notifier, On, Program, Webhook
 from supervisor.core.schedule import At, Cron, Delay, Every, Schedule
 
 HIDDEN = "(hidden)"
@@ -37,6 +38,7 @@ def spelled(job: Job) -> dict[str, Any]:
         **_all_of(job.supervision),
         **_process(job.process),
         **dict(_log(job.log)),
+        "notify": list(job.notify),
     }
     return _in_order(values, tuple(JOB))
 
@@ -50,8 +52,27 @@ def spelled_settings(settings: Settings) -> dict[str, Any]:
     return _in_order(values, tuple(SUPERVISOR))
 
 
+def spelled_notifiers(notifiers: Sequence[Notifier]) -> dict[str, Any]:
+    """Return the keys of all ``[notify.NAME]`` tables, as ``notify.NAME.KEY``; addresses whole, for comparison."""
+    values: dict[str, Any] = {}
+    for notifier in notifiers:
+        to = notifier.to
+        way = {"command": list(to.argv)} if isinstance(to, Program) else {"webhook": to.url, "ping": to.ping}
+        told = {
+            **way,
+            "on": [on.value for on in On if on in notifier.on],
+            "failures": notifier.failures,
+            "timeout": spell_duration(notifier.timeout),
+            "retries": notifier.retries,
+        }
+        values |= {f"notify.{notifier.name}.{key}": value for key, value in told.items()}
+    return values
+
+
 def shown(key: str, value: Any) -> Any:
-    """Return what people may see of a setting: variables may hold secrets."""
+    """Return what people may see of a setting: variables and addresses may hold secrets."""
+    if value is not None and key.startswith("notify.") and key.endswith(".webhook"):
+        return Webhook(url=value).shown
     return HIDDEN if key.startswith("env.") and value is not None else value
 
 

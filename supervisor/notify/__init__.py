@@ -1,0 +1,1 @@
+"""Telling people: programs and webhooks, each by a thread of its own."""
