@@ -15,9 +15,9 @@ class Receiver:
     def __init__(self, *answers: int | str, context: ssl.SSLContext | None = None) -> None:
         self.answers = list(answers) or [200]
         self.requests: list[tuple[str, dict[str, str], Any]] = []
-        plain = socket.create_server(("127.0.0.1", 0))
-        self._listener = plain if context is None else context.wrap_socket(plain, server_side=True)
-        self.url = f"http://127.0.0.1:{plain.getsockname()[1]}"
+        self._context = context
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
@@ -34,6 +34,8 @@ class Receiver:
         with suppress(OSError):  # closed
             while True:
                 peer, _ = self._listener.accept()
+                if self._context is not None:
+                    peer = self._context.wrap_socket(peer, server_side=True, do_handshake_on_connect=False)
                 self._threads.append(threading.Thread(target=self._serve, args=(peer,)))
                 self._threads[-1].start()
 
