@@ -24,7 +24,7 @@ from supervisor.core.manifest.readers import (
     Stdin,
     Text,
     Umask,
-    Url,
+    WebAddress,
     Whole,
     choice_of,
 )
@@ -226,7 +226,7 @@ NOTIFY: Keys = {
     "on": Key(Several(choice_of(On), "words"), "what is told", '["failure", "recovery", "late", "give_up"]'),
     "failures": Key(Whole(1, 10_000), "failed runs in a row that make a failure worth telling", "1"),
     "command": Key(CommandLine(), "a program, which gets the notice as JSON on its stdin; no shell"),
-    "webhook": Key(Url(), "an address, to which the notice is sent as JSON by POST"),
+    "webhook": Key(WebAddress(), "an address, to which the notice is sent as JSON by POST"),
     "ping": Key(Flag(), "tell of each run's start, success and failure instead, as healthchecks.io wants it", "false"),
     "timeout": Key(Duration(), "of one try", '"10s"'),
     "retries": Key(Whole(0, 100), "further tries, with growing pauses between them", "5"),

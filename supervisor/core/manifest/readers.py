@@ -292,7 +292,7 @@ class Instant:
 
 
 @dataclass(frozen=True, slots=True)
-class Url:
+class WebAddress:
     """An address of http or https. What is wrong with one is told without it: it may hold secrets."""
 
     def read(self, value: Any) -> str:

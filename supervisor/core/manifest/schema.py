@@ -28,7 +28,7 @@ from supervisor.core.manifest.readers import (
     Stdin,
     Text,
     Umask,
-    Url,
+    WebAddress,
     Whole,
 )
 from supervisor.core.manifest.tables import NAME, Key, Keys, Only
@@ -128,7 +128,7 @@ def _shape_of_value(reader: Reader) -> Schema | None:
             return {"enum": [*words, *synonyms]}
         case Several(each=each):
             return {"type": "array", "items": _shape(each)}
-        case Url():
+        case WebAddress():
             return {"type": "string", "pattern": "^https?://"}
         case Instant():
             return {"type": "string", "pattern": r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d"}
