@@ -1,24 +1,27 @@
 """``jobvisor next``."""
 
+import heapq
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
-from itertools import islice
+from itertools import islice, repeat
+from operator import itemgetter
 
 import click
 
 from supervisor import clock
 from supervisor.cli.commands import as_json
 from supervisor.cli.commands import command as jobvisor
+from supervisor.cli.instants import instant
+from supervisor.cli.job_times import JobTimes, after, named
 from supervisor.cli.place import Place
 from supervisor.cli.table import aligned
 from supervisor.core.durations import parse_duration
 from supervisor.core.job import Job
-from supervisor.core.schedule import Cron, Delay, Every, Reboot, Schedule, ScheduleError, next_due, parse_cron, zone
+from supervisor.core.schedule import Cron, Every, Reboot, Schedule, ScheduleError, parse_cron, zone
 from supervisor.errors import JobvisorError
-from supervisor.load import load
 from supervisor.localzone import local_zone
 
 SHORTEST = timedelta(milliseconds=100)
@@ -52,93 +55,72 @@ _LIKE_AN_OPTION = re.compile(r"-([\d*,/-]*[\d*,/]|.*\s)")
 
 
 @jobvisor(name="next", cls=NextCommand)
-@click.argument("expression", required=False, metavar="[EXPR]")
+@click.argument("words", nargs=-1, metavar="[EXPR | NAME...]")
 @click.option("--every", metavar="DURATION", help="An interval, counted from --after.")
 @click.option("--timezone", metavar="TZ", help='IANA name or "local"; UTC where not given.')
-@click.option("--after", metavar="TIME", help="ISO 8601; now where not given, in --timezone where without offset.")
+@click.option(
+    "--after", "after_text", metavar="TIME", help="ISO 8601; now where not given, in --timezone where without offset."
+)
 @click.option("-n", "count", type=click.IntRange(1, 10_000), default=5, show_default=True, help="How many.")
 @as_json
 def command(  # its options
     place: Place,
-    expression: str | None,
+    words: tuple[str, ...],
     every: str | None,
     timezone: str | None,
-    after: str | None,
+    after_text: str | None,
     count: int,
     as_json: bool,
 ) -> int:
     """Print the coming due times of a cron expression, of an interval, or of the manifest's jobs.
 
-    Exits 1 with the reason where an expression, duration or zone is rejected.
+    Exits 1 with the reason where an expression, duration or zone is rejected. A job's grid is the one that the record
+    of runs has saved; one that was never seen begins at --after.
     """
-    if expression is not None and every is not None:
+    if words and every is not None:
         raise click.UsageError("give an expression or --every, not both")
     try:
         place_zone = local_zone(os.environ) if timezone == "local" else zone("UTC" if timezone is None else timezone)
-        start = _instant(after, place_zone)
-        if expression is None and every is None:
-            return _of_jobs(place, start, count, as_json=as_json)
-        schedule = _schedule(expression, every, start, place_zone)
-    except ValueError as error:
+    except ScheduleError as error:
         raise JobvisorError(str(error)) from error
-    times = [at.astimezone(place_zone).isoformat() for at in _coming(schedule, start, count)]
+    start = clock.now().wall if after_text is None else instant("--after", after_text, place_zone)
+    schedule: Schedule
+    if every is not None:
+        schedule = _interval(every, start)
+    else:
+        jobs = named(place, words, start)
+        if jobs is not None:
+            return _show(jobs, count, as_json=as_json)
+        schedule = _expression(words[0], place_zone)
+    times = [_shown(at, place_zone) for at in islice(after(schedule, start), count)]
     print(json.dumps(times) if as_json else "\n".join(times))
     return 0
 
 
-def _instant(text: str | None, place_zone: tzinfo) -> datetime:
-    if text is None:
-        return clock.now().wall
+def _interval(text: str, start: datetime) -> Every:
     try:
-        at = datetime.fromisoformat(text)
+        interval = parse_duration(text)
     except ValueError as error:
-        raise ValueError(
-            f'--after "{text}" is not a time: expected ISO 8601, such as 2026-03-28T12:00:00+00:00'
-        ) from error
-    return (at if at.tzinfo is not None else at.replace(tzinfo=place_zone)).astimezone(UTC)
+        raise JobvisorError(f'--every "{text}": {error}') from error
+    if interval < SHORTEST:
+        raise JobvisorError(f'--every "{text}": an interval is at least 100ms')
+    return Every(interval=interval, anchor=start)
 
 
-def _schedule(expression: str | None, every: str | None, start: datetime, place_zone: tzinfo) -> Schedule:
-    if every is not None:
-        try:
-            interval = parse_duration(every)
-        except ValueError as error:
-            raise ValueError(f'--every "{every}": {error}') from error
-        if interval < SHORTEST:
-            raise ValueError(f'--every "{every}": an interval is at least 100ms')
-        return Every(interval=interval, anchor=start)
-    assert expression is not None
+def _expression(text: str, place_zone: tzinfo) -> Cron:
     try:
-        schedule = parse_cron(expression, place_zone)
+        schedule = parse_cron(text, place_zone)
     except ScheduleError as error:
-        raise ValueError(f'"{expression}": {error}') from error
+        raise JobvisorError(f'"{text}": {error}') from error
     if isinstance(schedule, Reboot):
-        raise ScheduleError("@reboot is due once per boot, not at a time")
+        raise JobvisorError("@reboot is due once per boot, not at a time")
     return schedule
 
 
-def _coming(schedule: Schedule, start: datetime, count: int) -> Iterator[datetime]:
-    at: datetime | None = start
-    for _ in range(count):
-        assert at is not None
-        at = next_due(schedule, at)
-        if at is None:
-            return
-        yield at
-
-
-def _of_jobs(place: Place, start: datetime, count: int, *, as_json: bool) -> int:
-    """Print the coming due times of all scheduled jobs, soonest first; an ``every`` counts from now on."""
-    found: list[tuple[datetime, Job]] = []
-    for job in load(place.path(), os.environ).jobs:
-        schedule = job.schedule
-        if schedule is None or not job.enabled or isinstance(schedule, Delay):
-            continue
-        if isinstance(schedule, Every) and not schedule.align_clock:
-            schedule = Every(interval=schedule.interval, offset=schedule.offset, anchor=start)
-        found += ((at, job) for at in _coming(schedule, start, count))
-    found.sort(key=lambda each: each[0])
-    rows = [(_local(at, job).isoformat(), job.name) for at, job in found[:count]]
+def _show(jobs: Sequence[JobTimes], count: int, *, as_json: bool) -> int:
+    """Print the coming due times of jobs, soonest first."""
+    merged = heapq.merge(*(zip(dues, repeat(job)) for job, dues in jobs), key=itemgetter(0))
+    rows = [(_shown(at, _place(job)), job.name) for at, job in islice(merged, count)]
     if as_json:
         print(json.dumps([{"job": name, "due_at": at} for at, name in rows]))
     else:
@@ -146,5 +128,13 @@ def _of_jobs(place: Place, start: datetime, count: int, *, as_json: bool) -> int
     return 0
 
 
-def _local(at: datetime, job: Job) -> datetime:
-    return at.astimezone(job.schedule.zone) if isinstance(job.schedule, Cron) else at
+def _place(job: Job) -> tzinfo:
+    return job.schedule.zone if isinstance(job.schedule, Cron) else UTC
+
+
+def _shown(at: datetime, place_zone: tzinfo) -> str:
+    """Return an instant with the offset of a zone; in UTC where the zone's calendar has ended before."""
+    try:
+        return at.astimezone(place_zone).isoformat()
+    except OverflowError:
+        return at.isoformat()

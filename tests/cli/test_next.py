@@ -1,8 +1,12 @@
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from samples import write
 from shell import Shell
+
+from supervisor.core.runs import Saved, SlotId
 
 AFTER = ["--after", "2026-03-28T12:00:00Z"]
 
@@ -88,6 +92,92 @@ def test_the_end_of_time_is_no_traceback(jobvisor: Shell) -> None:
     done = jobvisor("next", "0 0 1 1 *", "--after", "9998-06-01T00:00:00Z")
     assert "Traceback" not in done.stderr
     assert done.stdout.splitlines()[:1] == ["9999-01-01T00:00:00+00:00"]
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
+def test_a_time_behind_the_calendar_of_a_zone_is_said_in_utc(jobvisor: Shell, zone: str) -> None:
+    done = jobvisor("next", "--every", "1h", "--after", "9999-12-31T20:30:00Z", "--timezone", zone)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == 3
+
+
+@pytest.mark.parametrize("after", ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00", "9999-12-31T23:00:00"])
+def test_an_after_outside_the_calendar_is_1_with_the_reason(jobvisor: Shell, after: str) -> None:
+    done = jobvisor("next", "@daily", "--after", after, "--timezone", "America/New_York")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f'--after "{after}" lies outside the years 1 to 9999 of UTC\n'
+
+
+def test_without_after_the_times_are_to_come(jobvisor: Shell) -> None:
+    before = datetime.now(UTC)
+    [due] = json.loads(jobvisor("next", "* * * * *", "-n", "1", "--json").stdout)
+    assert before < datetime.fromisoformat(due) < datetime.now(UTC) + timedelta(minutes=1)
+
+
+JOBS = """
+[jobs.poll]
+command = "true"
+every = "1h"
+[jobs.pause]
+command = "true"
+delay = "2h"
+[jobs.web]
+command = "true"
+"""
+
+
+def test_jobs_by_name_and_pattern(jobvisor: Shell) -> None:
+    jobvisor.write(JOBS)
+    assert [line.split() for line in jobvisor("next", "poll", *AFTER, "-n", "2").stdout.splitlines()] == [
+        ["DUE", "JOB"],
+        ["2026-03-28T13:00:00+00:00", "poll"],
+        ["2026-03-28T14:00:00+00:00", "poll"],
+    ]
+    for names in (["p*"], ["poll", "pause"], ["*", "poll"], []):
+        told = json.loads(jobvisor("next", *names, *AFTER, "--json").stdout)
+        assert [row["job"] for row in told] == ["poll", "poll", "pause", "poll", "poll"], names
+    assert json.loads(jobvisor("next", "web", *AFTER, "--json").stdout) == []
+
+
+def test_the_grid_of_a_job_is_the_saved_one(jobvisor: Shell) -> None:
+    jobvisor.write(JOBS)
+    (jobvisor.folder / ".jobvisor").mkdir()
+    seen_at = datetime(2026, 3, 20, 0, 7, tzinfo=UTC)
+    poll = Saved(slot=SlotId("poll"), fingerprint="every 3600000000 0 seen", anchor=seen_at, cursor=seen_at)
+    ended_at = datetime(2026, 3, 28, 11, 30, tzinfo=UTC)
+    pause = Saved(slot=SlotId("pause"), fingerprint="delay 7200000000", cursor=seen_at, ended_at=ended_at)
+    write(jobvisor.folder / ".jobvisor" / "history.db", poll, pause)
+    assert json.loads(jobvisor("next", *AFTER, "-n", "3", "--json").stdout) == [
+        {"job": "poll", "due_at": "2026-03-28T12:07:00+00:00"},
+        {"job": "poll", "due_at": "2026-03-28T13:07:00+00:00"},
+        {"job": "pause", "due_at": "2026-03-28T13:30:00+00:00"},
+    ]
+    jobvisor.write(JOBS.replace("1h", "3h"))
+    assert json.loads(jobvisor("next", "poll", *AFTER, "-n", "1", "--json").stdout)[0]["due_at"][11:16] == "15:00"
+
+
+def test_a_saved_state_that_cannot_be_read_is_a_warning(jobvisor: Shell) -> None:
+    jobvisor.write(JOBS)
+    (jobvisor.folder / ".jobvisor").mkdir()
+    (jobvisor.folder / ".jobvisor" / "history.db").write_bytes(b"nothing of the kind " * 100)
+    done = jobvisor("next", *AFTER, "-n", "1", "--json")
+    assert (done.returncode, len(json.loads(done.stdout))) == (0, 1)
+    assert done.stderr.startswith("warning: cannot read ")
+
+
+def test_one_word_that_is_neither_a_job_nor_an_expression_is_1(jobvisor: Shell) -> None:
+    jobvisor.write(JOBS)
+    done = jobvisor("next", "pol")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith('"pol": 1 field; expected five')
+    assert done.stderr.endswith('and no job "pol"; did you mean "poll"?\n')
+
+
+def test_of_several_words_each_must_be_a_job(jobvisor: Shell) -> None:
+    jobvisor.write(JOBS)
+    done = jobvisor("next", "0", "2", "*", "*", "*")
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "an expression is one word, in quotes" in done.stderr
 
 
 def test_the_manifests_jobs_soonest_first(jobvisor: Shell) -> None:
