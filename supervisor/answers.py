@@ -2,12 +2,13 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextvars import ContextVar, copy_context
+from datetime import datetime
 from typing import Any, Protocol
 
 from supervisor import __version__, clock
-from supervisor.core.actions import Action, Keep
+from supervisor.core.actions import Keep
 from supervisor.core.board import Board, Effects
 from supervisor.core.events import (
     Event,
@@ -21,26 +22,14 @@ from supervisor.core.exits import signal_name
 from supervisor.core.manifest import Manifest
 from supervisor.core.names import Unmatched, select
 from supervisor.core.plan import Plan
-from supervisor.core.runs import Closed, NotRun, Opened, RunId
+from supervisor.core.runs import Closed, NotRun, Opened, RunId, SlotId
 from supervisor.core.show import coming, settings
 from supervisor.core.slot import Slot
-from supervisor.core.states import (
-    Backoff,
-    Disabled,
-    Idle,
-    Recording,
-    Running,
-    Starting,
-    Stopped,
-    Ticking,
-    Waiting,
-    Wanted,
-    is_at_rest,
-)
-from supervisor.core.status import Progress, Vital, health, iso, report, state_word
+from supervisor.core.states import Disabled, Wanted, is_at_rest, last_due
+from supervisor.core.status import Progress, Vital, health, iso, report
 from supervisor.core.tree.reasons import why
 from supervisor.core.tree.report import report_groups
-from supervisor.core.waits import CameUp, RunEnded, Verdict, Wait, WentDown, running_id
+from supervisor.core.waits import CameUp, RunBegan, RunEnded, Verdict, Wait, WentDown, running_id
 from supervisor.dialogue import Dialogue
 from supervisor.errors import ControlError, JobvisorError, ManifestError
 from supervisor.waiters import Lookers, Waiters
@@ -300,30 +289,45 @@ class Answers:
             return _line(name, Verdict(ok=False, message=f"has no schedule; use `jobvisor stop {name}`"))
         return _line(slot.label, Verdict(ok=True, message=done))
 
-    async def _trigger(self, params: dict[str, Any]) -> dict[str, Any]:
+    async def _trigger(self, params: dict[str, Any]) -> dict[str, Any] | AsyncGenerator[dict[str, Any], None]:
         slots = self._slots({"names": [params.get("name")]})
         if len(slots) != 1:
             raise ControlError(2, "name one job, or one instance of it")
         [slot] = slots
         if slot.job.schedule is None:
             raise ControlError(1, f"{slot.label} has no schedule; use `jobvisor start {slot.label}`")
-        if not isinstance(slot.state, Waiting | Idle | Running | Ticking | Starting | Recording | Backoff | Stopped):
-            raise ControlError(1, f"{slot.label} is {state_word(slot)}; start it first")
+        if isinstance(slot.state, Disabled):
+            raise ControlError(1, f"{slot.label} is disabled in the manifest")
         now = clock.now()
         effects = self._shell.board.trigger(slot.id, now)
         self._shell.perform(effects)
-        run_id = next((run for action in effects.actions if (run := _run_of(action)) is not None), None)
         if not params.get("wait", False):
-            return {"run_id": run_id, "ok": True, "message": f"run {run_id}", "code": 0, "output": []}
-        verdict = await self._shell.waiters.ask(self._shell.board.slots[slot.id], RunEnded(now.wall))
-        last = self._shell.board.slots[slot.id].tally.last
-        closed = last if isinstance(last, Closed) else None
+            return _asked(effects, now.wall)
+        return self._run_by_hand(slot.id, now.wall)
+
+    async def _run_by_hand(self, slot_id: SlotId, due_at: datetime) -> AsyncGenerator[dict[str, Any], None]:
+        """Yield when the run of a due time begins, then how it ended."""
+        shell = self._shell
+        slot = shell.board.slots[slot_id]
+        lanes = (shell.board.slots[at] for at in shell.board.lanes(slot_id))
+        own = next((lane for lane in lanes if last_due(lane.state) == due_at), slot)
+        ending = asyncio.create_task(shell.waiters.ask(slot, RunEnded(due_at)))
+        try:
+            began = await shell.waiters.ask(own, RunBegan(due_at))
+            if began.ok:
+                yield {"label": slot.label, "started_at": began.message}
+            yield await self._ended(await ending)
+        finally:
+            ending.cancel()
+
+    async def _ended(self, verdict: Verdict) -> dict[str, Any]:
+        closed = verdict.row if isinstance(verdict.row, Closed) else None
         return {
-            "run_id": closed.run.run_id if closed else run_id,
+            "run_id": verdict.row.run.run_id if verdict.row else None,
             "ok": verdict.ok,
             "message": verdict.message,
             "code": _exit_code(closed, verdict),
-            "outcome": last.outcome.value if last else None,
+            "outcome": verdict.row.outcome.value if verdict.row else None,
             "exit_code": closed.exit_code if closed else None,
             "signal": signal_name(closed.signal) if closed and closed.signal is not None else None,
             "output": await self._shell.tail(closed.run.run_id) if closed else [],
@@ -379,19 +383,22 @@ async def _awaited(work: Awaitable[Any]) -> Any:
     return await work
 
 
-def _run_of(action: Action) -> RunId | None:
-    """Return the run that an order is about, where it opens or closes a row."""
-    match action:
-        case Keep(record=Opened(run=run) | NotRun(run=run)):
-            return run.run_id
-    return None
+def _asked(effects: Effects, due_at: datetime) -> dict[str, Any]:
+    """Return what is known of a run by hand as soon as it is asked for."""
+    for action in effects.actions:
+        match action:
+            case Keep(record=Opened(run=run)) if run.due_at == due_at:
+                return {"run_id": run.run_id, "ok": True, "message": f"run {run.run_id}", "code": 0}
+            case Keep(record=NotRun(run=run, outcome=outcome, reason=reason)) if run.due_at == due_at:
+                return {"run_id": run.run_id, "ok": False, "message": f"{outcome.value}: {reason}", "code": 1}
+    return {"run_id": None, "ok": True, "message": "waits for its turn", "code": 0}
 
 
 def _exit_code(closed: Closed | None, verdict: Verdict) -> int:
     """Return what ``trigger --wait`` exits with: the run's code, 128 + n for a signal, 1 where nothing else fits."""
     if closed is not None and closed.signal is not None:
         return 128 + closed.signal
-    if closed is not None and closed.exit_code is not None:
+    if closed is not None and closed.exit_code:
         return closed.exit_code
     return 0 if verdict.ok else 1
 

@@ -100,7 +100,7 @@ def _next(slot: Slot, event: Event, now: Now, context: Context) -> Step:  # noqa
             return rows.not_run(slot, event, Outcome.SKIPPED, "no process", now, context)
         case ((Waiting() | Idle()), Due()):
             return starting.run_due(slot, event, now, context)
-        case Stopped(), Due(trigger=Trigger.MANUAL) if slot.is_periodic:
+        case ((Stopped() | Finished() | Failed()), Due(trigger=Trigger.MANUAL)) if slot.is_periodic:
             return starting.run_due(slot, event, now, context)
         case Backoff(retry=Attempt(), failed=Attempt() as failed), Due():
             dropped = replace(slot, state=Waiting(slot.state.since))

@@ -16,9 +16,11 @@ from supervisor.core.states import (
     Idle,
     Running,
     Stopped,
+    Stopping,
     Ticking,
     Waiting,
     Wanted,
+    last_due,
     process_of,
 )
 
@@ -29,6 +31,8 @@ class Verdict:
 
     ok: bool
     message: str
+    row: Closed | NotRun | None = None
+    """What the record of runs has of it, where a run was waited for."""
 
 
 class Wait(Protocol):
@@ -101,6 +105,32 @@ class TargetKnown:
 
 
 @dataclass(frozen=True, slots=True)
+class RunBegan:
+    """Waits until the run of a due time has a process, or will not have one."""
+
+    due_at: datetime
+
+    def answer(self, slot: Slot, _: str | None = None) -> Verdict | None:
+        """Return since when it runs, in ISO 8601; or how it is over."""
+        ended = RunEnded(self.due_at).answer(slot)
+        if ended is not None:
+            began_at = ended.row.started_at if isinstance(ended.row, Closed) else None
+            return Verdict(ok=False, message=ended.message) if began_at is None else _began(began_at)
+        if last_due(slot.state) != self.due_at:
+            return None
+        match slot.state:
+            case Running(process=process) | Stopping(process=process):
+                return _began(process.began.wall)
+            case Ticking(since=since):
+                return _began(since.wall)
+        return None
+
+
+def _began(at: datetime) -> Verdict:
+    return Verdict(ok=True, message=at.isoformat())
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded:
     """Waits until a due time has its final row."""
 
@@ -109,10 +139,10 @@ class RunEnded:
     def answer(self, slot: Slot, _: str | None = None) -> Verdict | None:
         """Return how the run was judged."""
         match slot.tally.last:
-            case NotRun(run=run, outcome=outcome, reason=reason) if run.due_at == self.due_at:
-                return Verdict(ok=False, message=f"{outcome.value}: {reason}")
-            case Closed(run=run, outcome=outcome, final=True) if run.due_at == self.due_at:
-                return Verdict(ok=outcome is Outcome.OK, message=outcome.value)
+            case NotRun(run=run, outcome=outcome, reason=reason) as row if run.due_at == self.due_at:
+                return Verdict(ok=False, message=f"{outcome.value}: {reason}", row=row)
+            case Closed(run=run, outcome=outcome, final=True) as row if run.due_at == self.due_at:
+                return Verdict(ok=outcome is Outcome.OK, message=outcome.value, row=row)
         return None
 
 
