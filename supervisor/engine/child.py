@@ -36,6 +36,7 @@ class Common(NamedTuple):
 
     parent: int
     environ_slot: linux.EnvironSlot
+    command_line: linux.CommandLine
     environ: Mapping[str, str]
     """What the environment of a ``command`` starts from; a Python job has the fork server's ``os.environ``."""
     nofile: tuple[int, int]
@@ -112,6 +113,8 @@ def settle_in(spec: Mapping[str, Any], inherited: Inherited) -> None:
             cgroups.join(inherited.cgroup)
         step = "environment"
         common.environ_slot.write(spec["env"]["JOBVISOR_RUN_ID"])
+        if not is_command:
+            common.command_line.write(spec["title"])
         for name, value in spec["env"].items():
             os.environ[name] = value
         if "nice" in spec:

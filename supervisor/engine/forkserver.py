@@ -320,6 +320,7 @@ def main() -> None:
         child.Common(
             parent=os.getpid(),
             environ_slot=slot,
+            command_line=linux.CommandLine(),
             environ=environ,
             nofile=(settings["nofile"], most),
             stdin=_line_buffered_streams(),

@@ -56,6 +56,7 @@ def launch(order: Spawn, folder: str, cgroup: Delegation | None = None) -> dict[
         "env": {**job.process.env, **own},
         "stop_signal": job.supervision.stop_signal,
         "stop_timeout": None if timeout is None else timeout.total_seconds(),
+        "title": f"jobvisor: {job.label(run.slot.instance)}",
         **_target(job),
     }
 

@@ -10,7 +10,7 @@ _PR_SET_DUMPABLE = 4
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 _SYS_CLOSE_RANGE = 436
-_ENV_START, _ENV_END = 47, 48
+_ARG_START, _ENV_START = 45, 47
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -67,28 +67,49 @@ def close_from(first: int) -> None:
                 os.close(int(name))
 
 
-class EnvironSlot:
-    """A variable of the environment that this process was exec'd with, whose value is overwritten in place.
+class ExecMemory:
+    """A part of the memory with which this process was exec'd, and that /proc shows of it; overwritten in place.
 
-    /proc/PID/environ shows the memory of the exec'd environment: in a forked child that is the parent's. Writing the
-    run id over a placeholder of fixed length there makes every fork of a job tell whose it is, whatever ``os.environ``
-    says.
+    In a forked child that memory is the parent's until it is written to: one page, that the environment and the command
+    line mostly share.
+    """
+
+    def __init__(self, start: int, room: int) -> None:
+        self._memory = memoryview((ctypes.c_char * room).from_address(start)).cast("B")
+
+    def write(self, value: str) -> None:
+        """Overwrite the whole; what the value leaves becomes empty, what does not fit is cut."""
+        room = len(self._memory)
+        self._memory[:] = value.encode(errors="replace")[:room].ljust(room, b"\0")
+
+
+class EnvironSlot(ExecMemory):
+    """The value of a variable of the environment.
+
+    Writing the run id over a placeholder of fixed length there makes every fork of a job tell whose it is, whatever
+    ``os.environ`` says.
     """
 
     def __init__(self, name: str) -> None:
         """Find the variable; ``KeyError`` where the process was exec'd without it."""
-        with open("/proc/self/stat") as file:
-            stat = file.read()
-        fields = stat.rpartition(")")[2].split()
-        start, end = int(fields[_ENV_START]), int(fields[_ENV_END])
+        start, end = _bounds(_ENV_START)
         memory = b"\0" + ctypes.string_at(start, end - start)
         at = memory.find(f"\0{name}=".encode())
         if at < 0:
             raise KeyError(name)
-        room = memory.index(b"\0", at + 1) - at - len(name) - 2
-        self._memory = memoryview((ctypes.c_char * room).from_address(start + at + len(name) + 1)).cast("B")
+        super().__init__(start + at + len(name) + 1, memory.index(b"\0", at + 1) - at - len(name) - 2)
 
-    def write(self, value: str) -> None:
-        """Overwrite the value; what is left of the placeholder becomes empty."""
-        room = len(self._memory)
-        self._memory[:] = value.encode()[:room].ljust(room, b"\0")
+
+class CommandLine(ExecMemory):
+    """What ``ps`` shows. Its last byte stays empty: the kernel would read on into the environment (proc(5))."""
+
+    def __init__(self) -> None:
+        start, end = _bounds(_ARG_START)
+        super().__init__(start, end - start - 1)
+
+
+def _bounds(field: int) -> tuple[int, int]:
+    """Return a field of /proc/self/stat and the next: where a part of the exec'd memory starts and ends."""
+    with open("/proc/self/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return int(fields[field]), int(fields[field + 1])

@@ -69,6 +69,7 @@ class Probes:
             "job": "probe",
             "folder": self._folder,
             "cwd": self._folder,
+            "title": "jobvisor: trying targets",
             "targets": [
                 {"job": job.name, "where": job.where, "target": _target(job), "env": dict(job.process.env)}
                 for job in left.values()
