@@ -93,6 +93,7 @@ class Checkpoints:
 
     def _replace(self, path: Path, data: bytes) -> None:
         """Put the data in place of the file: after a crash at any instant, of the machine too, one of both is there."""
+        self._folder.parent.mkdir(mode=0o700, exist_ok=True)
         self._folder.mkdir(mode=0o700, exist_ok=True)
         new = path.with_name(f"{path.name}.new")
         fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

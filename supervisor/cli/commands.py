@@ -22,6 +22,7 @@ COMMANDS = {
     "check": "Validate the manifest and try every target.",
     "completion": "The script by which a shell completes this program's words.",
     "errors": "Failures, grouped by exception and place.",
+    "exec": "Run a job once, in the foreground.",
     "forecast": "What the schedules will do, simulated.",
     "history": "Runs, newest first.",
     "import": "jobs.toml from a crontab, supervisord.conf, Procfile or systemd unit.",

@@ -54,6 +54,7 @@ class Workshop:
     def _handles_stop(self) -> bool:
         try:
             signal.signal(self._stop_signal, self._asked)
+            signal.signal(signal.SIGINT, self._asked)  # of a terminal, where it runs on one
         except OSError:  # KILL and STOP
             return False
         return True
