@@ -69,7 +69,7 @@ def launch(slot: Slot, run: Attempt, now: Now, context: Context, *, deadline_at:
         return _block(slot, run, now, deadline_at)
     if is_due and deadline_at is None and slot.job.timing.deadline is not None:
         deadline_at = now.mono + slot.job.timing.deadline
-    process = slot.state.process if isinstance(slot.state, Idle) else None
+    process = slot.state.process if is_due and isinstance(slot.state, Idle) else None  # else it is over
     until = now.mono + context.patience
     state = Recording(since=now, run=run, until=until, deadline_at=deadline_at, process=process)
     return replace(slot, state=state), (Keep(Opened(run=run, started_at=now.wall), ack=run.run_id),)
