@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 MADE := $(VENV)/.made-by-$(notdir $(PYTHON))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench clean
+.PHONY: help run test check bench fuzz clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 14
@@ -31,6 +31,9 @@ check: $(VENV)/.installed-dev  ## linters, types, floors, then the tests
 
 bench: $(VENV)/.installed  ## measure beside supervisord and a bare fork; about five minutes
 	$(BIN)/python benchmarks
+
+fuzz: $(VENV)/.installed-dev  ## hostile manifests, clients, jobs and messages, for about ten minutes; FUZZ=100 for longer
+	FUZZ=$(or $(FUZZ),50) $(BIN)/python -m pytest tests/fuzz --timeout 3600
 
 clean:  ## remove the environment, and what the example jobs and the benchmarks have left
 	rm -rf $(VENV) .jobvisor data benchmarks/.peers

@@ -46,6 +46,7 @@ class Checkpoints:
     def ask(self, slot: SlotId, kind: str, fds: list[int]) -> None:
         """Take a question's two descriptors, and answer it; never waits."""
         done, sheet = fds.pop(), fds.pop()
+        os.set_blocking(done, False)  # a job that leaves it full waits in vain, and holds nobody up
         question = Question(slot, kind, sheet, done)
         with self._lock:
             if self._waiting[slot] >= MOST_QUESTIONS:

@@ -65,7 +65,7 @@ class Page:
 
 
 def read(fd: int) -> Figures | None:
-    """Return what stands on a page, or None where it is empty, torn or none of ours."""
+    """Return what stands on a page, or None where it is empty, torn or no figures."""
     for _ in range(_TRIES):
         try:
             data = os.pread(fd, _SUM.size + _FIGURES.size + LONGEST_NOTE, 0)
@@ -77,6 +77,8 @@ def read(fd: int) -> Figures | None:
         end = _SUM.size + _FIGURES.size + length
         if zlib.crc32(data[_SUM.size : end]) == _SUM.unpack_from(data)[0]:
             run_id, first, began_at, done, total, at = figures
+            if not all(map(math.isfinite, (first, began_at, done, at))) or math.isinf(total):
+                return None
             note = data[_SUM.size + _FIGURES.size : end].decode(errors="ignore")
             return Figures(run_id, first, began_at, done, None if math.isnan(total) else total, at, note)
     return None

@@ -8,6 +8,7 @@ for the socket travels in a memfd. Descriptors are received close-on-exec (MSG_C
 
 import array
 import errno
+import fcntl
 import json
 import os
 import socket
@@ -24,6 +25,8 @@ MOST_FDS = 120
 """Descriptors with one datagram; Linux takes 253 (SCM_MAX_FD, unix(7))."""
 LARGEST_BODY = 256 * 1024 * 1024
 """Bytes in a memfd that are taken from a peer; one that is not trusted with so much gets a limit of its own."""
+_GET_SEALS = 1034
+"""F_GET_SEALS, fcntl(2)."""
 
 _LATER = frozenset({errno.EAGAIN, errno.ENOBUFS, errno.ETOOMANYREFS})
 _IN_MEMFD = b"@"
@@ -132,7 +135,7 @@ class Wire:
         try:
             is_whole = not flags & socket.MSG_CTRUNC
             return _unpacked(_from_memfd(fds, self._largest) if data == _IN_MEMFD else data, fds, is_whole=is_whole)
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+        except (ValueError, IndexError, OSError, RecursionError) as error:
             for fd in fds:
                 os.close(fd)
             raise ValueError(f"a malformed message: {data[:80]!r}") from error
@@ -166,6 +169,8 @@ def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
 def _from_memfd(fds: list[int], largest: int) -> bytes:
     body = fds.pop(0)
     try:
+        if not is_in_memory(body):
+            raise ValueError("a body that is not in memory")
         size = os.fstat(body).st_size
         if size > largest:
             raise ValueError(f"{size} bytes, at most {largest} are taken")
@@ -174,11 +179,34 @@ def _from_memfd(fds: list[int], largest: int) -> bytes:
         os.close(body)
 
 
+def is_in_memory(fd: int) -> bool:
+    """Tell whether a descriptor that a peer sent is of a memfd: it has seals, and no disk holds up who reads it."""
+    try:
+        fcntl.fcntl(fd, _GET_SEALS)
+    except OSError:
+        return False
+    return True
+
+
+def is_pipe(fd: int) -> bool:
+    """Tell whether a descriptor that a peer sent is of a pipe: nothing else has a size of its own (fcntl(2))."""
+    try:
+        fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ)
+    except OSError:
+        return False
+    return True
+
+
 def _unpacked(data: bytes, fds: list[int], *, is_whole: bool) -> list[tuple[Message, list[int]]]:
     messages: list[tuple[Message, list[int]]] = []
     at = 0
-    for message in json.loads(data):
-        count: int = message.get("fds", 0)
+    received = json.loads(data)
+    if not isinstance(received, list):
+        raise ValueError("no list of messages")  # noqa: TRY004  # what a peer sends is a value, not a type
+    for message in received:
+        count = message.get("fds", 0) if isinstance(message, dict) else None
+        if type(count) is not int or count < 0:
+            raise ValueError("no message, or no count of descriptors")
         messages.append((message, fds[at : at + count]))
         at += count
     if at != len(fds) and is_whole:

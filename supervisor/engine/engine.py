@@ -40,7 +40,7 @@ from supervisor.engine.reports import Listener, RunReport
 from supervisor.engine.stack import NONE, Stack
 from supervisor.errors import JobvisorError
 from supervisor.helpers import Standby
-from supervisor.wire import Message, pair
+from supervisor.wire import Message, is_in_memory, is_pipe, pair
 
 SPARE = 0.05
 """Seconds before the second replacement in a row of a fork server that died; doubled up to LONGEST_SPARE."""
@@ -567,10 +567,10 @@ class Engine:
             case {"kind": "reply", "ask": int(ask)}:
                 error = message.get("error")
                 run.mailbox.answered(ask, Reply(message.get("value"), None if error is None else str(error)))
-            case {"kind": "progress"} if fds:
+            case {"kind": "progress"} if fds and is_in_memory(fds[-1]):
                 _close([run.page] if run.page is not None else [])
                 run.page = fds.pop()
-            case {"kind": "keep" | "recall" as kind} if len(fds) == 2 and run.slot is not None:
+            case {"kind": "keep" | "recall" as kind} if run.slot is not None and _is_question(fds):
                 self._checkpointed(run.slot, kind, fds)
             case _ if run.pid is None:
                 run.early.append(message)
@@ -630,6 +630,11 @@ class Engine:
 def _close(fds: Iterable[int]) -> None:
     for fd in fds:
         os.close(fd)
+
+
+def _is_question(fds: Sequence[int]) -> bool:
+    """Tell whether these are a sheet and a pipe: a file on a disk that hangs would hold up who answers."""
+    return len(fds) == 2 and is_in_memory(fds[0]) and is_pipe(fds[1])
 
 
 def _exit(fact: Message) -> Exit:

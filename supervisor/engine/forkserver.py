@@ -93,16 +93,28 @@ class ForkServer:
     # -- the supervisor ------------------------------------------------------------------------------------------------
 
     def _converse(self) -> None:
-        try:
-            while not self._is_orphan and (received := self._wire.receive()):
+        while not self._is_orphan:
+            try:
+                received = self._wire.receive()
+            except EOFError:
+                self._orphaned()
+            except ValueError as error:
+                self._tell({"fact": "misunderstood", "text": str(error)})
+            else:
+                if not received:
+                    return
                 self.obey(received)
-        except EOFError:
-            self._orphaned()
 
     def obey(self, orders: Sequence[tuple[Message, list[int]]]) -> None:
         """Carry out the orders of a datagram; the answers go out between them."""
         for count, (order, fds) in enumerate(orders, 1):
-            self._obey(order, fds)
+            try:
+                self._obey(order, fds)
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                self._tell({"fact": "misunderstood", "text": f"{str(order)[:80]}: {error!r}"})
+            finally:
+                for fd in fds:
+                    os.close(fd)
             if count % REPORT_EVERY == 0:
                 self._flush()
 
@@ -125,7 +137,7 @@ class ForkServer:
 
     def _obey(self, order: Message, fds: list[int]) -> None:
         match order:
-            case {"order": "spawn" | "probe", "run_id": run_id}:
+            case {"order": "spawn" | "probe", "run_id": int(run_id)} if run_id not in self._wards:
                 try:
                     self._spawn(order, fds)
                 except OSError as error:
@@ -137,8 +149,6 @@ class ForkServer:
                 ward.kill()
             case {"order": "ping"}:
                 self._tell({"fact": "pong"})
-        for fd in fds:
-            os.close(fd)
 
     def _orphaned(self) -> None:
         """The supervisor is gone: stop every job by its own stop rule."""
@@ -172,6 +182,7 @@ class ForkServer:
         if len(fds) < 3 or max(fds) + SPARE_FDS > most:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         stdout, stderr, channel, *stack = fds
+        stop_signal, stop_timeout = int(spec["stop_signal"]), spec["stop_timeout"]
         cgroup = self._make_cgroup(spec)
         inherited = child.Inherited(stdout, stderr, channel, stack[0] if stack else None, self._common, cgroup)
         process = _forking.Process(target=child.main if spec["order"] == "spawn" else probe, args=(spec, inherited))
@@ -186,14 +197,7 @@ class ForkServer:
                 cgroups.leave(cgroup)
             raise
         self._wards.add(
-            Ward(
-                spec["run_id"],
-                pid,
-                pidfd,
-                stop_signal=spec["stop_signal"],
-                stop_timeout=spec["stop_timeout"],
-                cgroup=cgroup,
-            )
+            Ward(spec["run_id"], pid, pidfd, stop_signal=stop_signal, stop_timeout=stop_timeout, cgroup=cgroup)
         )
 
     def _introduce(self, run_id: int, pid: int) -> int:

@@ -89,6 +89,8 @@ class Generation:
                 self._say(module, f'preload: "{module}": {text}')
             case {"fact": "cgroup_failed", "text": text}:
                 self._say("cgroup", f"a job runs without a cgroup of its own: {text}")
+            case {"fact": "misunderstood", "text": text}:
+                self._say("misunderstood", f"the fork server did not understand an order: {text}")
             case {"fact": "serving"}:
                 self._importing = None
                 self._is_serving = True

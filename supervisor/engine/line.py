@@ -82,11 +82,20 @@ class Line:
         except ValueError as error:
             self._end(str(error))
             return False
-        for message, fds in received:
-            self._hear(message, fds)
+        heard = [self._heard(message, fds) for message, fds in received]
+        return all(heard) and bool(received)
+
+    def _heard(self, message: Message, fds: list[int]) -> bool:
+        """Hear a message; a peer whose words cannot be taken is heard no more."""
+        try:
+            if not self._is_over:
+                self._hear(message, fds)
+        except (ValueError, TypeError, KeyError, IndexError, ArithmeticError) as error:
+            self._end(f"it said what nobody understands: {error!r}")
+        finally:
             for fd in fds:
                 os.close(fd)
-        return bool(received)
+        return not self._is_over
 
     def _end(self, problem: str) -> None:
         self._is_over = True

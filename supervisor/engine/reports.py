@@ -8,7 +8,10 @@ from supervisor.core.board import EngineFact
 from supervisor.core.events import Beat, Exited, Ready, Serving, Spawned, SpawnFailed, TickEnded
 from supervisor.core.exits import ErrorRecord, Exit, NotStarted, Usage
 from supervisor.core.runs import RunId
+from supervisor.engine.failure import LONGEST_MESSAGE, LONGEST_TRACEBACK
 from supervisor.wire import Message
+
+LONGEST_NAME = 200
 
 
 class Listener(Protocol):
@@ -75,6 +78,18 @@ class RunReport:
 
 def _error(told: Any) -> ErrorRecord | None:
     match told:
-        case {"type": str(name), "message": str(text), "traceback": str(trace), "file": file, "line": line}:
-            return ErrorRecord(type=name, message=text, file=file, line=line, traceback=trace)
+        case {
+            "type": str(name),
+            "message": str(text),
+            "traceback": str(trace),
+            "file": str() | None as file,
+            "line": int() | None as line,
+        }:
+            return ErrorRecord(
+                type=name[:LONGEST_NAME],
+                message=text[:LONGEST_MESSAGE],
+                file=file,
+                line=line,
+                traceback=trace[-LONGEST_TRACEBACK:],
+            )
     return None

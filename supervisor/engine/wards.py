@@ -78,6 +78,9 @@ class Wards:
     def __iter__(self) -> Iterator[Ward]:
         return iter(self._by_run.values())
 
+    def __contains__(self, run_id: int) -> bool:
+        return run_id in self._by_run
+
     def get(self, run_id: int) -> Ward | None:
         """Return the process of a run, if it has one."""
         return self._by_run.get(run_id)
