@@ -261,6 +261,8 @@ def test_the_stack_of_a_run_that_is_out_of_time_is_in_its_log_and_its_record(app
     lines = [line.partition(" ")[2] for line in app.output("slow").splitlines()]
     assert lines[:2] == ["up", f"jobvisor: run {last['run_id']} takes too long; its stacks before it is stopped:"]
     assert any(" in nap" in line for line in lines)
+    assert " in nap" in app.json("show", "slow")["error"]["stack"]
+    assert " in nap" in app.ctl("show", "slow").stdout
 
 
 def test_a_tick_that_is_out_of_time_has_its_stack_and_last_lines_in_its_own_record(app: Program) -> None:

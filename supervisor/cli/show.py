@@ -115,12 +115,14 @@ def _tree(process: dict[str, Any], depth: int) -> Iterator[str]:
 
 
 def _error(run: dict[str, Any] | None) -> list[str]:
-    """Return the last failure: how it ended, its traceback, its last lines of output."""
+    """Return the last failure: how it ended, its traceback, its stacks where it hung, its last lines of output."""
     if run is None:
         return []
     [cells] = table.run_cells([run])
     lines = [f"run {run['run_id']}, {run['outcome']} at {run['ended_at'] or '-'}: {cells[-1]}"]
     lines += (run["traceback"] or "").splitlines()
+    if run["stack"]:
+        lines += ["stack:", *run["stack"].splitlines()]
     if run["output"]:
         lines += ["output:", *(f"| {line}" for line in run["output"])]
     return lines

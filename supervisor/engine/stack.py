@@ -1,8 +1,9 @@
 """The stacks of a living Python job: asked for by a signal, written by its own faulthandler, read from a pipe.
 
 The fork server has registered the signal's handler, so every Python job has it; the write end of the pipe is a job's
-descriptor ``STACK_FD``. A program that was exec'd has lost the handler and would die of the signal: it is sent only
-while the kernel says that it is caught (SigCgt, proc(5)).
+descriptor ``STACK_FD``. A program that was exec'd has lost the handler and would die of the signal, and a job that has
+closed all its descriptors may write its own files by that number: the signal is sent only while the kernel says that it
+is caught (SigCgt, proc(5)) and that the descriptor is the pipe.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import os
 import signal
 from collections.abc import Callable
 
-from supervisor.engine.agreed import STACK_SIGNAL
+from supervisor.engine.agreed import STACK_FD, STACK_SIGNAL
 
 NONE = "no stack: signal blocked"
 SILENCE = 0.1
@@ -49,7 +50,7 @@ class Stack:
         if self._waiting:
             self._waiting.append(told)
             return
-        if not is_caught(pid, STACK_SIGNAL):
+        if not (is_caught(pid, STACK_SIGNAL) and self._is_in_place(pid)):
             self._loop.call_soon(told, NONE)
             return
         if not self._is_heard:
@@ -62,6 +63,14 @@ class Stack:
             signal.pidfd_send_signal(pidfd, STACK_SIGNAL)
         except ProcessLookupError:
             self._tell()
+
+    def _is_in_place(self, pid: int) -> bool:
+        """Tell whether the job's descriptor is still the pipe: one that was closed may be a file of the job's now."""
+        try:
+            theirs = os.stat(f"/proc/{pid}/fd/{STACK_FD}")  # noqa: PTH116  # as above
+        except OSError:
+            return False
+        return os.path.samestat(theirs, os.fstat(self._fd))
 
     def _hear(self) -> None:
         try:

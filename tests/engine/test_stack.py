@@ -65,6 +65,12 @@ def shuts_all():
     os.closerange(3, 100)
     nap()
 
+def reuses_the_number():
+    os.closerange(3, 100)
+    opened = [os.open("precious", os.O_RDWR | os.O_CREAT, 0o600) for _ in range(5)]
+    assert 4 in opened
+    nap()
+
 def many():
     for _ in range(300):
         threading.Thread(target=in_a_thread, daemon=True).start()
@@ -170,6 +176,15 @@ def test_a_job_that_took_the_means_away_has_none_and_is_not_harmed(rig: Rig, tar
     assert is_alive(pid)
     rig.kill(run_id)
     assert rig.ended(run_id) == Signalled(9)
+
+
+def test_a_file_that_the_job_has_opened_by_that_number_is_not_written_to(rig: Rig) -> None:
+    run_id = rig.run("reuses_the_number")
+    rig.up(run_id)
+    assert stack(rig, run_id) == NONE
+    rig.kill(run_id, dump=True)
+    assert rig.ended(run_id) == Signalled(9)
+    assert (rig.folder / "precious").read_bytes() == b""
 
 
 def test_a_stopped_process_has_none_in_time_and_one_when_it_goes_on(rig: Rig) -> None:
