@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 MADE := $(VENV)/.made-by-$(notdir $(PYTHON))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench fuzz clean
+.PHONY: help run test check docs bench fuzz clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 14
@@ -29,6 +29,9 @@ check: $(VENV)/.installed-dev  ## linters, types, floors, then the tests
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest $(TESTS)
 
+docs: $(VENV)/.installed-docs  ## build the manual into build/docs; a broken link fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 bench: $(VENV)/.installed  ## measure beside supervisord and a bare fork; about five minutes
 	$(BIN)/python benchmarks
 
@@ -36,7 +39,7 @@ fuzz: $(VENV)/.installed-dev  ## hostile manifests, clients, jobs and messages, 
 	FUZZ=$(or $(FUZZ),50) $(BIN)/python -m pytest tests/fuzz --timeout 3600
 
 clean:  ## remove the environment, and what the example jobs and the benchmarks have left
-	rm -rf $(VENV) .jobvisor data benchmarks/.peers
+	rm -rf $(VENV) .jobvisor data build benchmarks/.peers
 
 $(MADE):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -54,4 +57,9 @@ $(VENV)/.installed: $(MADE) pyproject.toml constraints.txt
 $(VENV)/.installed-dev: $(MADE) pyproject.toml constraints.txt
 	@echo 'installing Jobvisor and what its tests need into $(VENV)'
 	@$(PIP) -e '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: $(MADE) pyproject.toml constraints.txt
+	@echo 'installing Jobvisor and what its manual is built with into $(VENV)'
+	@$(PIP) -e '.[docs]'
 	@touch $@ $(VENV)/.installed
