@@ -50,7 +50,7 @@ def unit(machine: Lab) -> str:
 def start(machine: Lab, at: str) -> None:
     set_to(machine, at)
     machine.run("systemd-run", f"--unit={unit(machine)}", f"--working-directory={machine.folder}", JOBVISOR, "run")
-    eventually(lambda: machine.job("second"), within=30)
+    eventually(lambda: machine.job("second"), within=60)
 
 
 def set_to(machine: Lab, at: str) -> None:
@@ -63,8 +63,8 @@ def move(machine: Lab, seconds: float) -> None:
 
 def beats(machine: Lab, more: int) -> None:
     """Wait until the one-second job has run so many times more."""
-    before = len(machine.runs("second"))
-    eventually(lambda: len(machine.runs("second")) >= before + more, within=30)
+    before = machine.job("second")["runs"]
+    eventually(lambda: machine.job("second")["runs"] >= before + more, within=60)
 
 
 def dues(machine: Lab, name: str) -> list[datetime]:
@@ -76,10 +76,10 @@ def rows(machine: Lab, name: str, due: str) -> list[dict[str, Any]]:
 
 
 def row(machine: Lab, name: str, due: str) -> dict[str, Any]:
-    """Return the one row of a due time, once it is there and final."""
-    found = eventually(lambda: [row for row in rows(machine, name, due) if row["outcome"]], within=30)
-    assert len(found) == 1
-    return found[0]
+    """Return the one row of a due time, once its run has ended."""
+    eventually(lambda: ((machine.job(name)["last"] or {}).get("due_at") or "").startswith(due), within=60)
+    [found] = rows(machine, name, due)
+    return found
 
 
 def test_a_large_step_forward_is_missed_by_cron_and_not_noticed_by_every(steps: Lab) -> None:
@@ -104,39 +104,34 @@ def test_a_large_step_forward_is_missed_by_cron_and_not_noticed_by_every(steps: 
     assert "the wall clock was set by +7" in steps.text("-u", unit(steps))
 
 
-def test_a_step_back_of_an_hour_repeats_what_follows_the_clock_and_no_fixed_time(steps: Lab) -> None:
+def test_a_step_back_of_an_hour_repeats_no_fixed_time_and_one_of_more_than_three_is_a_correction(steps: Lab) -> None:
     start(steps, "2026-03-10 12:29:10")
     set_to(steps, "2026-03-10 12:29:59")
     assert row(steps, "fixed", "2026-03-10T12:30:00")["trigger"] == "schedule"
     set_to(steps, "2026-03-10 11:29:59")
     assert row(steps, "starred", "2026-03-10T11:30:00")["trigger"] == "schedule"
+    assert steps.job("fixed")["next_due_at"] == "2026-03-11T12:30:00Z"
     assert dues(steps, "second")[-1] < datetime(2026, 3, 10, 12, tzinfo=UTC)
-    set_to(steps, "2026-03-10 12:29:59")
-    eventually(lambda: len(rows(steps, "starred", "2026-03-10T12:30:00")) == 2, within=30)
-    beats(steps, 1)
-    assert len(rows(steps, "fixed", "2026-03-10T12:30:00")) == 1
-
-
-def test_a_step_back_of_more_than_three_hours_is_a_correction(steps: Lab) -> None:
-    start(steps, "2026-03-10 12:29:10")
-    set_to(steps, "2026-03-10 12:29:59")
-    row(steps, "fixed", "2026-03-10T12:30:00")
     set_to(steps, "2026-03-10 08:00:00")
     beats(steps, 1)
     assert steps.job("fixed")["next_due_at"] == "2026-03-10T12:30:00Z"
+    first = steps.job("fixed")["last"]["run_id"]
     set_to(steps, "2026-03-10 12:29:59")
-    eventually(lambda: len(rows(steps, "fixed", "2026-03-10T12:30:00")) == 2, within=30)
+    eventually(lambda: steps.job("fixed")["last"]["run_id"] > first, within=60)
+    assert len(rows(steps, "fixed", "2026-03-10T12:30:00")) == 2
 
 
 def test_small_steps_move_no_grid_and_repeat_nothing(steps: Lab) -> None:
-    start(steps, "2026-03-10 12:29:55")
+    start(steps, "2026-03-10 12:29:10")
+    set_to(steps, "2026-03-10 12:29:52")
     for seconds in (-0.3, 0.3):
         move(steps, seconds)
         beats(steps, 1)
     row(steps, "fixed", "2026-03-10T12:30:00")
     row(steps, "starred", "2026-03-10T12:30:00")
-    assert {after - before for before, after in pairwise(dues(steps, "second"))} == {SECOND}
-    assert "the wall clock was set" not in steps.text("-u", unit(steps))
+    gaps = [after - before for before, after in pairwise(dues(steps, "second"))]
+    assert len([gap for gap in gaps if gap != SECOND]) <= 1
+    assert steps.text("-u", unit(steps)).count("the wall clock was set") == 1
 
 
 def test_a_fixed_time_that_has_run_is_not_due_again_when_the_clock_is_set_back_over_it(steps: Lab) -> None:
@@ -144,8 +139,7 @@ def test_a_fixed_time_that_has_run_is_not_due_again_when_the_clock_is_set_back_o
     set_to(steps, "2026-03-10 12:29:59")
     row(steps, "fixed", "2026-03-10T12:30:00")
     set_to(steps, "2026-03-10 12:29:50")
-    beats(steps, 1)
-    assert steps.job("fixed")["next_due_at"] == "2026-03-11T12:30:00Z"
+    eventually(lambda: steps.job("fixed")["next_due_at"] == "2026-03-11T12:30:00Z")
     steps.ctl("stop", unit(steps))
     start(steps, "2026-03-10 12:29:40")
     assert steps.job("fixed")["next_due_at"] == "2026-03-11T12:30:00Z"
