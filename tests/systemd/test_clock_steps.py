@@ -123,7 +123,7 @@ def test_a_step_back_of_an_hour_repeats_no_fixed_time_and_one_of_more_than_three
 
 def test_small_steps_move_no_grid_and_repeat_nothing(steps: Lab) -> None:
     start(steps, "2026-03-10 12:29:10")
-    set_to(steps, "2026-03-10 12:29:52")
+    set_to(steps, "2026-03-10 12:29:55")
     for seconds in (-0.3, 0.3):
         move(steps, seconds)
         beats(steps, 1)
