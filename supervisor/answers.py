@@ -20,7 +20,7 @@ from supervisor.core.events import (
 )
 from supervisor.core.exits import signal_name
 from supervisor.core.manifest import Manifest
-from supervisor.core.names import Unmatched, select
+from supervisor.core.names import Unmatched, select, several
 from supervisor.core.plan import Plan
 from supervisor.core.runs import Closed, NotRun, Opened, RunId, SlotId
 from supervisor.core.show import coming, settings
@@ -184,7 +184,7 @@ class Answers:
         slots = self._slots({"names": [params.get("name")]})
         job = slots[0].job
         if any(slot.job.name != job.name for slot in slots):
-            raise ControlError(2, "name one job, or one instance of it")
+            raise ControlError(2, several(list(dict.fromkeys(slot.job.name for slot in slots))))
         tree = self._shell.board.tree
         rows = report(slots, self._shell.vitals(), clock.now(), lambda slot: why(tree, slot), self._shell.progress())
         for slot, row in zip(slots, rows, strict=True):
@@ -292,7 +292,7 @@ class Answers:
     async def _trigger(self, params: dict[str, Any]) -> dict[str, Any] | AsyncGenerator[dict[str, Any], None]:
         slots = self._slots({"names": [params.get("name")]})
         if len(slots) != 1:
-            raise ControlError(2, "name one job, or one instance of it")
+            raise ControlError(2, several([slot.label for slot in slots]))
         [slot] = slots
         if slot.job.schedule is None:
             raise ControlError(1, f"{slot.label} has no schedule; use `jobvisor start {slot.label}`")

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from supervisor.core.exits import signal_name
 from supervisor.core.job import Command
 from supervisor.core.kind import Kind
+from supervisor.core.names import several
 from supervisor.core.runs import RunId, SlotId
 from supervisor.core.slot import Slot
 from supervisor.core.states import Starting, process_of
@@ -143,8 +144,7 @@ def _one(slots: Sequence[Slot]) -> Slot:
     """
     if len(slots) == 1:
         return slots[0]
-    first = ", ".join(slot.label for slot in slots[:3])
-    raise ControlError(1, f"{len(slots)} are meant ({first}{', …' if len(slots) > 3 else ''}); name one of them")
+    raise ControlError(1, several([slot.label for slot in slots]))
 
 
 def _run_id(slot: Slot) -> RunId:

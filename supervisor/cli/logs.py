@@ -100,7 +100,7 @@ def _of_run(history: Path, run_id: int, wish: Wish) -> tuple[str, Wish]:
     """Return whose lines, and from when to when, are those of a run: to its end, or to the start of the next."""
     run = query.run(history, run_id)
     if run is None:
-        raise NoSuchJobError(f"no run {run_id} is recorded")
+        raise NoSuchJobError(f"no run {run_id} is recorded; `jobvisor history` lists them")
     own = f"{run['job']}:{run['instance']}"
     if run["started_at"] is None:
         raise JobvisorError(f"run {run_id} of {own.removesuffix(':1')} never started: {run['outcome']}")

@@ -15,11 +15,11 @@ from supervisor.cli.commands import command as jobvisor
 from supervisor.cli.place import Place
 from supervisor.cli.table import aligned, one_line, short, size, status_lines
 from supervisor.core.job import Job
-from supervisor.core.names import Unmatched, select
+from supervisor.core.names import Unmatched, select, several
 from supervisor.core.schedule import Delay, Every, next_due
 from supervisor.core.show import settings, upcoming
 from supervisor.core.status import iso
-from supervisor.errors import JobvisorError, NoSuchJobError, NoSupervisorError
+from supervisor.errors import ControlError, NoSuchJobError, NoSupervisorError
 from supervisor.history import query, table
 from supervisor.load import load
 
@@ -58,7 +58,7 @@ def _from_files(place: Place, name: str) -> dict[str, Any]:
         raise NoSuchJobError(str(chosen))
     meant = {labels[label].name: labels[label] for label in chosen}
     if len(meant) > 1:
-        raise JobvisorError("name one job, or one instance of it")
+        raise ControlError(2, several(list(meant)))
     [job] = meant.values()
     return {
         "name": job.name,

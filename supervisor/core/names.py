@@ -49,3 +49,9 @@ def _means(name: str, label: str) -> bool:
     if any(mark in name for mark in "*?["):
         return fnmatchcase(label, name) or fnmatchcase(job, name)
     return name in {label, job} or (name == f"{label}:1" and ":" not in label)
+
+
+def several(labels: Sequence[str]) -> str:
+    """Return what is wrong with a name that means more than one, where one is asked for."""
+    first = ", ".join(labels[:3])
+    return f"{len(labels)} are meant ({first}{', …' if len(labels) > 3 else ''}); name one of them"

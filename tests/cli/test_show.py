@@ -97,4 +97,4 @@ def test_an_unknown_name_is_4_with_and_without_a_supervisor(app: Program) -> Non
     app.run()
     done = app.ctl("show", "wbe")
     assert (done.returncode, done.stderr) == (4, 'no job "wbe"; did you mean "web"?\n')
-    assert "name one job" in app.ctl("show", "*").stderr
+    assert "name one of them" in app.ctl("show", "*").stderr
