@@ -140,6 +140,8 @@ WITHOUT_A_SUPERVISOR = (
     "call greeter 5s",
     "call greeter 1 --timeout 5x",
     "state greeter",
+    "exec wbe",
+    "exec *",
     "init",
 )
 
