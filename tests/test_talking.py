@@ -409,3 +409,28 @@ def test_outside_jobvisor_a_job_runs_as_plain_python(app: Program) -> None:
         check=True,
     )
     assert (done.stdout, done.stderr) == ("from 0 1\n", "")
+
+
+def test_the_stack_of_a_job_that_hangs_is_in_its_log_and_its_record(app: Program) -> None:
+    hangs = (
+        "import time\nfrom supervisor import job\ndef run():\n    job.heartbeat()\n    print('beaten')\n    nap()\n"
+        "def nap():\n    time.sleep(1000)\n"
+    )
+    app.write('[jobs.web]\nrun = "jobs.hangs:run"\nheartbeat = "1s"\nbackoff = { initial = "1m" }\n', hangs=hangs)
+    app.run()
+    job = app.eventually_job("web", state="backoff")
+    assert "no heartbeat" in job["reason"]
+    assert " in nap" in app.output("web")
+    assert " in nap" in eventually(lambda: _stack_of(app, job["last"]["run_id"]))
+
+
+def test_a_job_that_beats_lives_on(app: Program) -> None:
+    beats = (
+        "import time\nfrom supervisor import job\ndef run():\n    began = time.monotonic()\n"
+        "    while not job.wait(0.001):\n        job.heartbeat()\n        if time.monotonic() - began > 2.5:\n"
+        "            print('alive')\n            began += 1000\n"
+    )
+    app.write('[jobs.web]\nrun = "jobs.beats:run"\nheartbeat = "1s"\n', beats=beats)
+    app.run()
+    eventually(lambda: "alive" in app.output("web"), within=20)
+    assert app.job("web")["restarts"] == 0
