@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from math import isfinite
 from typing import Any
 
 from supervisor.core.durations import format_duration
@@ -77,7 +78,7 @@ class Progress:
     @property
     def left(self) -> timedelta | None:
         """How long the rest takes at this rate; None where nothing tells."""
-        if self.total is None or not self.per_second or self.total < self.done:
+        if self.total is None or self.per_second is None or self.per_second <= 0 or self.total < self.done:
             return None
         seconds = (self.total - self.done) / self.per_second
         return timedelta(seconds=seconds) if seconds < LONGEST_LEFT.total_seconds() else None
@@ -263,21 +264,23 @@ def _progress(slot: Slot, progress: Mapping[RunId, Progress]) -> dict[str, Any] 
             pass
         case _:
             current = process.run
-    if said.run_id != current.run_id:
+    if said.run_id != current.run_id or not isfinite(said.done):
         return None
     left = said.left
     return {
         "done": _figure(said.done),
         "total": _figure(said.total),
         "note": said.note,
-        "per_second": said.per_second,
+        "per_second": _figure(said.per_second),
         "left_s": round(left.total_seconds(), 3) if left is not None else None,
     }
 
 
 def _figure(number: float | None) -> float | None:
-    """Return a whole number as such."""
-    return int(number) if number is not None and number.is_integer() else number
+    """Return a whole number as such, and None for what is no number in JSON."""
+    if number is None or not isfinite(number):
+        return None
+    return int(number) if number.is_integer() else number
 
 
 def _next_due(slot: Slot, now: Now) -> datetime | None:

@@ -203,3 +203,23 @@ def test_an_empty_table_is_its_head() -> None:
 
 def test_one_line_of_any_text() -> None:
     assert one_line(" über\t\tall\r\n") == "über all"
+
+
+@pytest.mark.parametrize(
+    ("progress", "shown"),
+    [
+        ({"done": 420, "total": 1000, "per_second": 12.04, "left_s": 48.2, "note": "loading"},
+         "ok [####......] 42% of 1,000, 12/s, 48s left: loading"),
+        ({"done": 1000, "total": 1000, "per_second": 2.5, "left_s": 0.0, "note": ""},
+         "ok [##########] 100% of 1,000, 2.5/s, 0s left"),
+        ({"done": 1200, "total": 1000, "per_second": 0.0123, "left_s": None, "note": ""},
+         "ok [##########] 100% of 1,000, 0.012/s"),
+        ({"done": 12345, "total": None, "per_second": None, "left_s": None, "note": "a\x1b[31m\nb"},
+         "ok 12,345 done: a [31m b"),
+        ({"done": 0.5, "total": 0, "per_second": None, "left_s": None, "note": ""}, "ok 0.5 done"),
+        ({"done": -1, "total": 10, "per_second": None, "left_s": None, "note": ""}, "ok [..........] 0% of 10"),
+    ],
+)  # fmt: skip
+def test_progress_is_a_bar_behind_the_health(progress: dict[str, Any], shown: str) -> None:
+    [_, line] = lines(status(job("load", "running", progress=progress)))
+    assert cells(line)[-1] == shown
