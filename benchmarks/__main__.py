@@ -5,11 +5,12 @@ import sys
 import idle
 import memory
 import restart
+import scale
 import start
 import status
 from report import Row, report
 
-BENCHMARKS = (start, restart, status, memory, idle)
+BENCHMARKS = (start, restart, status, memory, idle, scale)
 
 
 def main() -> int:
