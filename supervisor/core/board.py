@@ -129,6 +129,8 @@ class Board:
         self._boot = boot
         self._context = Context(seed=seed, ids=count(next_run_id))
         self._by_run: dict[RunId, SlotId] = {}
+        self._deadlines: dict[SlotId, Mono | None] = {}
+        """When each slot wants to be looked at."""
         self._heap: list[tuple[Mono, int, SlotId]] = []
         self._tickets = count()
         self._waiters: list[tuple[datetime, int, SlotId]] = []
@@ -266,7 +268,7 @@ class Board:
 
     def deadline(self) -> Mono | None:
         """Return the monotonic instant at which ``advance`` wants to be called; None is never."""
-        while self._heap and self.slots.get(self._heap[0][2], _NOBODY).deadline != self._heap[0][0]:
+        while self._heap and self._deadlines.get(self._heap[0][2]) != self._heap[0][0]:
             heappop(self._heap)
         kill_at = self.ending.kill_at if self.ending else None
         return earliest(self._heap[0][0] if self._heap else None, kill_at, self.tree.deadline())
@@ -280,11 +282,10 @@ class Board:
             self._end_at_once(now, effects)
         while self._heap and self._heap[0][0] <= now.mono:
             at, _, slot_id = heappop(self._heap)
-            slot = self.slots.get(slot_id)
-            if slot is None or slot.deadline != at:
+            if self._deadlines.get(slot_id) != at:
                 continue
-            self._call(slot, now, effects)
-            if self.slots.get(slot_id, _NOBODY).deadline == at:
+            self._call(self.slots[slot_id], now, effects)
+            if self._deadlines.get(slot_id) == at:
                 heappush(self._heap, (at, next(self._tickets), slot_id))
         self.tree.settle(now)
         return self._settled(now, effects)
@@ -527,16 +528,20 @@ class Board:
     def _clear(self, slot: Slot, now: Now, effects: Effects) -> None:
         """Forget a lane that has done its run, and a job that is removed."""
         if slot.is_lane:
-            del self.slots[slot.id]
+            self._forget(slot.id)
             main = self.slots.get(replace(slot.id, lane=0))
             if main is not None:
                 self._put(main.id, replace(main, beside=main.beside - 1))
                 if is_at_rest(main.state):
                     self._clear(self.slots[main.id], now, effects)
         elif slot.wanted is Wanted.REMOVED and isinstance(slot.state, Stopped) and not slot.beside:
-            del self.slots[slot.id]
+            self._forget(slot.id)
             self._instances[slot.id.job].remove(slot.id)
             effects.actions.append(Keep(Forgotten(slot=slot.id)))
+
+    def _forget(self, slot_id: SlotId) -> None:
+        del self.slots[slot_id]
+        self._deadlines.pop(slot_id, None)
 
     def _admit(self, now: Now, effects: Effects) -> None:
         while self._waiters and self._has_room:
@@ -560,8 +565,10 @@ class Board:
         if not slot.is_lane and self.tree.concerns(slot_id):
             self.tree.noticed(before, slot)
         deadline = slot.deadline
-        if deadline is not None and deadline != before.deadline:
-            heappush(self._heap, (deadline, next(self._tickets), slot_id))
+        if deadline != self._deadlines.get(slot_id):
+            self._deadlines[slot_id] = deadline
+            if deadline is not None:
+                heappush(self._heap, (deadline, next(self._tickets), slot_id))
 
 
 _NOBODY = Slot(id=SlotId(""), job=Job(name="", target=Command(argv=())))

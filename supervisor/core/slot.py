@@ -90,11 +90,10 @@ class Slot:
     @property
     def has_made_up(self) -> bool:
         """True where a due time that waited can start now."""
-        if self.table is None or not isinstance(self.state, Waiting | Idle) or self.kind is None:
+        table = self.table
+        if table is None or not (table.backlog or table.queued) or self.kind is None:
             return False
-        if self.is_worker and isinstance(self.state, Waiting):
-            return False
-        return bool(self.table.backlog or self.table.queued)
+        return isinstance(self.state, Idle) or (isinstance(self.state, Waiting) and not self.is_worker)
 
     @property
     def waiting(self) -> tuple[datetime, ...]:
@@ -208,8 +207,15 @@ def to_save(before: Slot, after: Slot) -> tuple[Action, ...]:
         and not isinstance(after.state, Blocked)
     ):
         return ()
-    saved = after.saved()
-    return () if saved == before.saved() else (Keep(saved),)
+    is_same_schedule = after.job is before.job or schedule_id(after.job) == schedule_id(before.job)
+    return () if is_same_schedule and _kept(after) == _kept(before) else (Keep(after.saved()),)
+
+
+def _kept(slot: Slot) -> tuple[object, ...]:
+    """Return what of a slot is saved, beside what its job says, without making a record of it."""
+    table = slot.table
+    grid = (table.anchor, table.cursor) if table is not None else None
+    return (grid, slot.waiting, slot.wanted is Wanted.HELD, slot.paused, slot.boot, slot.tally)
 
 
 Step = tuple[Slot, tuple[Action, ...]]

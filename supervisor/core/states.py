@@ -235,12 +235,17 @@ def deadline_of(state: State) -> Mono | None:
 
 def earliest(*instants: Mono | None) -> Mono | None:
     """Return the first of some instants; None is never."""
-    return min((at for at in instants if at is not None), default=None)
+    known = [at for at in instants if at is not None]
+    return min(known) if known else None
 
 
 def is_at_rest(state: State) -> bool:
     """True where nothing runs, is ordered or comes by itself."""
-    return isinstance(state, New | Disabled | Stopped | Barred | Waiting | Failed | Finished)
+    return isinstance(state, _AT_REST)
+
+
+_AT_REST = (New, Disabled, Stopped, Barred, Waiting, Failed, Finished)
+"""A tuple, for this is asked of every event: a union of classes would be built anew each time."""
 
 
 def last_due(state: State) -> datetime | None:
