@@ -32,7 +32,7 @@ check: $(VENV)/.installed-dev  ## linters, types, floors, then the tests
 docs: $(VENV)/.installed-docs  ## build the manual into build/docs; a broken link fails
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-bench: $(VENV)/.installed  ## measure beside supervisord and a bare fork; about five minutes
+bench: $(VENV)/.installed  ## measure beside supervisord, APScheduler and a bare fork; about ten minutes
 	$(BIN)/python benchmarks
 
 fuzz: $(VENV)/.installed-dev  ## hostile manifests, clients, jobs and messages, for about ten minutes; FUZZ=100 for longer

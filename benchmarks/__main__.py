@@ -3,6 +3,7 @@
 import sys
 
 import idle
+import lateness
 import memory
 import restart
 import scale
@@ -10,7 +11,7 @@ import start
 import status
 from report import Row, report
 
-BENCHMARKS = (start, restart, status, memory, idle, scale)
+BENCHMARKS = (start, restart, status, memory, idle, scale, lateness)
 
 
 def main() -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +20,9 @@ class Row:
     @property
     def judged(self) -> float:
         """What the bound speaks of."""
-        return self.value if self.other is None else self.value / self.other
+        if self.other is None:
+            return self.value
+        return self.value / self.other if self.other else inf if self.value else 1.0
 
     @property
     def verdict(self) -> str:

@@ -77,6 +77,7 @@ class Seen:
         self.events = 0
 
     def __call__(self, order: Action, _: Now) -> None:
+        """Count what one order stands for."""
         match order:
             case Keep(record=Opened()):
                 self.events += 4

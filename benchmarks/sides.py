@@ -62,7 +62,7 @@ def started(side: Side, count: int) -> Iterator[Started]:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=os.environ | {"BENCH_ARRIVALS": str(arrivals.path)},
+                env=os.environ | {"BENCH_ARRIVALS": str(arrivals.path), "BENCH_LINES": str(folder / "lines")},
             )
         arrivals.end_with(process.pid)
         jobs: list[int] = []

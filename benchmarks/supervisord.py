@@ -1,14 +1,13 @@
-"""The peer: supervisord, installed into an environment of its own, with as many programs as we have jobs."""
+"""The peer: supervisord, with as many programs as we have jobs.
 
-import shutil
-import subprocess
-import sys
+It is installed into an environment of its own and not into the project's: it owns the import name ``supervisor`` too.
+"""
+
 from pathlib import Path
 
-VERSION = "4.3.0"
-HOME = Path(__file__).with_name(".peers") / f"supervisor-{VERSION}-py{sys.version_info.major}.{sys.version_info.minor}"
-"""Beside the benchmarks and not in the project's environment: it owns the import name ``supervisor`` too."""
+import peers
 
+VERSION = "4.3.0"
 CONF = """\
 [supervisord]
 nodaemon = true
@@ -37,14 +36,7 @@ redirect_stderr = true
 
 def installed() -> Path:
     """Return the folder of supervisord's programs; install them the first time."""
-    programs = HOME / "bin"
-    if not (programs / "supervisorctl").exists():
-        shutil.rmtree(HOME, ignore_errors=True)
-        print(f"installing supervisor {VERSION} into {HOME}", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", HOME], check=True)
-        pip = [str(programs / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, f"supervisor=={VERSION}"], check=True)
-    return programs
+    return peers.installed("supervisor", VERSION)
 
 
 def write_conf(folder: Path, count: int, command: str) -> Path:
