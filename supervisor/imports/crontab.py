@@ -80,7 +80,7 @@ def _assign(draft: Draft, so_far: _Lines, name: str, value: str, where: str) -> 
         case "MAILTO" | "MAILFROM":
             draft.note(
                 f"{where}, {name}={value}: no mail is sent; output goes to the job's log (`jobvisor logs`), failures "
-                "stand in `jobvisor errors`"
+                "stand in `jobvisor errors`, and a [notify.NAME] tells people"
             )
         case "CRON_TZ":
             so_far.timezone = value

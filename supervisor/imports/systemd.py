@@ -288,6 +288,9 @@ def _stops(job: JobDraft, unit: Unit, kind: str) -> None:
 
 def _times(job: JobDraft, unit: Unit, kind: str, *, is_timed: bool) -> None:
     """Set how long a run may take; to systemd a oneshot is starting as long as it runs."""
+    watchdog = unit.take("Service", "WatchdogSec")
+    if watchdog and not is_timed and (length := _span(job.draft, f"WatchdogSec={watchdog}", watchdog)):
+        job.set("heartbeat", spell_duration(length), f"WatchdogSec={watchdog}")
     start, most = unit.take("Service", "TimeoutStartSec"), unit.take("Service", "RuntimeMaxSec")
     if most and (length := _span(job.draft, f"RuntimeMaxSec={most}", most)):
         job.set("timeout" if is_timed else "max_age", spell_duration(length), f"RuntimeMaxSec={most}")
