@@ -423,3 +423,16 @@ async def test_output_for_a_journald_that_is_not_there_is_counted_and_its_last_l
         assert on.logs.warnings[0].startswith("log: 2 lines of web dropped: journal: No such file or directory since ")
         assert await on.logs.tail(run_id) == ["one", "<3>two"]
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(Path(SOCKET).exists(), reason="there is a journald here")
+@on_loop
+async def test_another_log_process_knows_what_goes_to_the_journal(tmp_path: Path) -> None:
+    async with stage(tmp_path) as on:
+        run_id, out, err = on.open(job(log=LogMode.JOURNAL))
+        await on.kill_log_process()
+        os.write(out, b"after\n")
+        os.close(out)
+        os.close(err)
+        await on.eventually(lambda: any("1 lines of web dropped: journal:" in each for each in on.logs.warnings))
+        assert await on.logs.tail(run_id) == ["after"]

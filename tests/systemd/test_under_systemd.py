@@ -216,6 +216,9 @@ def test_from_systemd_253_on_a_reload_is_over_when_it_is_applied() -> None:
         machine.write("jobs.toml", SLEEPER + TICKS)
         machine.ctl("reload", UNIT)
         assert machine.job("ticks")["state"] in {"waiting", "running"}
+        machine.write("jobs.toml", SLEEPER)
+        assert machine.jobvisor("reload").returncode == 0
+        machine.eventually(UNIT, ActiveState="active", StatusText="1 job ok")
         machine.write("jobs.toml", "bad\n")
         machine.ctl("reload", UNIT)
         eventually(lambda: machine.show(UNIT, "StatusText").startswith("reload refused (jobs.toml:1: not TOML"))
