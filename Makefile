@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 MADE := $(VENV)/.made-by-$(notdir $(PYTHON))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check docs bench fuzz clean
+.PHONY: help run test check docs bench fuzz chaos clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 14
@@ -37,6 +37,9 @@ bench: $(VENV)/.installed  ## measure beside supervisord, APScheduler and a bare
 
 fuzz: $(VENV)/.installed-dev  ## hostile manifests, clients, jobs and messages, for about ten minutes; FUZZ=100 for longer
 	FUZZ=$(or $(FUZZ),50) $(BIN)/python -m pytest tests/fuzz --timeout 3600
+
+chaos: $(VENV)/.installed-dev  ## kill, stop and order at random for ten minutes; CHAOS_SECONDS and CHAOS_SEED say otherwise
+	CHAOS_SECONDS=$(or $(CHAOS_SECONDS),600) $(BIN)/python -m pytest tests/chaos
 
 clean:  ## remove the environment, and what the example jobs and the benchmarks have left
 	rm -rf $(VENV) .jobvisor data build benchmarks/.peers
