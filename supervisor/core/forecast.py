@@ -148,14 +148,18 @@ class Known:
 
 def _moved(saved: Saved, at: datetime, boot: str) -> Saved:
     anchor = min(saved.anchor, at) if saved.anchor is not None else None
-    return replace(saved, anchor=anchor, cursor=at, ended_at=at, boot=boot)
+    return replace(saved, anchor=anchor, cursor=at, waiting=(), ended_at=at, boot=boot)
 
 
 def foresee(
     jobs: Iterable[Job], known: Known, rules: Rules, since: datetime, until: datetime, *, most: int = MOST_ROWS
 ) -> Forecast:
-    """Return what the schedules of some jobs will do between two instants."""
-    scheduled = tuple(job for job in jobs if job.schedule is not None and job.enabled)
+    """Return what the schedules of some jobs will do between two instants.
+
+    All that a job comes ``after`` counts as ready, and no group as stopped: what does not follow the clock, nobody
+    foresees.
+    """
+    scheduled = tuple(replace(job, group=None, after=()) for job in jobs if job.schedule is not None and job.enabled)
     log = _Log({job.name: job for job in scheduled})
     board = Board(rules, seed=known.seed, boot=known.boot, next_run_id=1)
     simulation = Simulation(board=board, now=Now(since, ZERO), watch=log.take)

@@ -99,6 +99,22 @@ def test_names_choose_what_is_shown(jobvisor: Shell) -> None:
     assert (done.returncode, done.stderr) == (4, 'no job "nigtly"; did you mean "nightly"?\n')
 
 
+def test_groups_and_what_comes_after_long_lived_jobs_are_foreseen_as_up(jobvisor: Shell) -> None:
+    jobvisor.write("""
+        [groups.shop]
+        [jobs.web]
+        command = "true"
+        group = "shop"
+        [jobs.poll]
+        command = "true"
+        every = "5m"
+        after = ["web"]
+        group = "shop"
+    """)
+    told = json.loads(jobvisor("forecast", "--for", "1h", "--json").stdout)
+    assert len(told["runs"]) == 12
+
+
 def test_without_a_scheduled_job_there_is_nothing_to_see(jobvisor: Shell) -> None:
     jobvisor.write('[jobs.web]\ncommand = "true"\n')
     done = jobvisor("forecast")

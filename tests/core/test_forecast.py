@@ -135,6 +135,19 @@ def test_from_a_later_instant_on_nothing_is_missed_and_the_grid_is_the_same() ->
     assert [row.due_at for row in found.rows] == [at("12:02"), at("12:07")]
 
 
+def test_what_waited_to_be_made_up_is_served_by_then() -> None:
+    before = World((periodic(missed=Missed.ALL),), now=replace(START, wall=at("11:02")))
+    [saved] = before.saved.values()
+    known = Known(saved={saved.slot: replace(saved, waiting=(at("10:52"), at("10:57")))})
+    found = forecast(periodic(missed=Missed.ALL), until=at("12:08"), known=known.as_of(NOON))
+    assert [row.due_at for row in found.rows] == [at("12:02"), at("12:07")]
+
+
+def test_what_a_job_comes_after_counts_as_ready_and_its_group_as_up() -> None:
+    job = replace(periodic(), after=("web",), group="shop")
+    assert [row.outcome for row in forecast(job, until=at("12:06")).rows] == [Outcome.OK]
+
+
 def test_an_instant_that_has_passed_comes_no_more() -> None:
     done = Known(saved={SlotId("poll"): Saved(slot=SlotId("poll"))})
     assert [row.outcome for row in forecast(periodic(schedule=At(at=at("11:00"))), until=at("13:00")).rows] == [
