@@ -13,6 +13,13 @@ from supervisor.cli.commands import command as jobvisor
 from supervisor.cli.place import Place
 from supervisor.cli.table import aligned, one_line
 
+_NAMED = ("groups.", "notify.")
+"""How the keys begin that do not stand in ``[supervisor]``."""
+_PLANNED = {"added": "new, starts", "removed": "removed, stops", "restarted": "restarts"}
+_EFFECTS = {"next run": "at next run", "restart": "restarts", "start": "starts", "stop": "stops"}
+_WIDEST = 60
+"""Characters of a value that a terminal is shown."""
+
 
 @jobvisor(name="reload")
 @click.option("--plan", is_flag=True, help="Show what would change, key by key, and when; change nothing.")
@@ -47,7 +54,7 @@ def command(place: Place, plan: bool, now: bool, code: bool, as_json: bool) -> i
     for change in changes:
         print(f"{change['name']}: {change['change']}")
     for field in answer["settings"]:
-        head = "" if field["key"].startswith("notify.") else "[supervisor] "
+        head = "" if field["key"].startswith(_NAMED) else "[supervisor] "
         print(f"{head}{field['key']}: {_setting_when(field['effect'], code=code)}")
     for change in answer["code"]:
         print(f"{change['name']}: {change['change']}")
@@ -58,16 +65,12 @@ def _show_plan(changes: Sequence[dict[str, Any]], settings: Sequence[dict[str, A
     for change in changes:
         print(f"{change['name']}: {_PLANNED.get(change['change'], change['change'])}")
         _show(change["fields"])
-    for head, fields in (
-        ("[supervisor]", [field for field in settings if not field["key"].startswith("notify.")]),
-        ("notifiers", [field for field in settings if field["key"].startswith("notify.")]),
-    ):
+    own = [field for field in settings if not field["key"].startswith(_NAMED)]
+    others = [field for field in settings if field["key"].startswith(_NAMED)]
+    for head, fields in (("[supervisor]", own), ("groups and notifiers", others)):
         if fields:
             print(head)
             _show(fields)
-
-
-_PLANNED = {"added": "new, starts", "removed": "removed, stops", "restarted": "restarts"}
 
 
 def _show(fields: Sequence[dict[str, Any]]) -> None:
@@ -79,12 +82,9 @@ def _show(fields: Sequence[dict[str, Any]]) -> None:
 
 
 def _text(value: Any) -> str:
-    """Return a value as TOML writes it, of a long one the beginning."""
+    """Return a value as TOML writes it; on a terminal of a long one the beginning."""
     text = "-" if value is None else one_line(json.dumps(value, ensure_ascii=False))
-    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
-
-
-_WIDEST = 60
+    return f"{text[: _WIDEST - 1]}…" if len(text) > _WIDEST and sys.stdout.isatty() else text
 
 
 def _setting_when(effect: str, *, code: bool) -> str:
@@ -92,4 +92,4 @@ def _setting_when(effect: str, *, code: bool) -> str:
 
 
 def _when(effect: str) -> str:
-    return {"next run": "at next run", "restart": "restarts", "start": "starts", "stop": "stops"}.get(effect, effect)
+    return _EFFECTS.get(effect, effect)

@@ -9,7 +9,7 @@ from supervisor.core.job import Job
 from supervisor.core.kind import Kind
 from supervisor.core.manifest.keys import PROCESS, WHEN
 from supervisor.core.manifest.settings import Manifest
-from supervisor.core.manifest.spelling import shown, spelled, spelled_notifiers, spelled_settings
+from supervisor.core.manifest.spelling import shown, spelled, spelled_groups, spelled_notifiers, spelled_settings
 
 
 class Effect(StrEnum):
@@ -85,9 +85,10 @@ def differences(old: Job, new: Job, kind: Kind | None) -> tuple[Difference, ...]
 
 
 def settings_differences(old: Manifest, new: Manifest) -> tuple[Difference, ...]:
-    """Return every key of ``[supervisor]`` that differs, and of ``[notify.NAME]``; of these the whole key."""
+    """Return every key of ``[supervisor]`` that differs, and of groups and notifiers; of these the whole key."""
     unequal = (
         *_unequal(spelled_settings(old.settings), spelled_settings(new.settings)),
+        *_unequal(spelled_groups(old.groups), spelled_groups(new.groups)),
         *_unequal(spelled_notifiers(old.notifiers), spelled_notifiers(new.notifiers)),
     )
     return tuple(

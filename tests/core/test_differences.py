@@ -87,3 +87,15 @@ def test_an_address_is_shown_by_its_host_alone() -> None:
         for each in settings_differences(parsed(text), parsed(text.replace("secret", "other")))
     }
     assert found == {"notify.ops.webhook": ("https://example.com/…", "https://example.com/…")}
+
+
+def test_a_groups_keys_are_told_with_its_name() -> None:
+    text = '[jobs.one]\ncommand = "x"\ngroup = "web"\n[groups.web]\n'
+    edited = text + 'strategy = "one_for_all"\nmax_restarts = 3\n'
+    found = {
+        each.key: (each.before, each.after, each.effect) for each in settings_differences(parsed(text), parsed(edited))
+    }
+    assert found == {
+        "groups.web.strategy": ("one_for_one", "one_for_all", Effect.LIVE),
+        "groups.web.max_restarts": (None, 3, Effect.LIVE),
+    }

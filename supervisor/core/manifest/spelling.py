@@ -14,6 +14,7 @@ from supervisor.core.manifest.keys import JOB, SUPERVISOR
 from supervisor.core.manifest.settings import Settings
 from supervisor.core.notifier import Notifier, On, Program, Webhook
 from supervisor.core.schedule import At, Cron, Delay, Every, Schedule
+from supervisor.core.tree.group import Group
 
 HIDDEN = "(hidden)"
 _NONE_IS_A_WORD = frozenset({"backoff", "stop_timeout", "start_timeout"})
@@ -66,6 +67,15 @@ def spelled_notifiers(notifiers: Sequence[Notifier]) -> dict[str, Any]:
             "retries": notifier.retries,
         }
         values |= {f"notify.{notifier.name}.{key}": value for key, value in told.items()}
+    return values
+
+
+def spelled_groups(groups: Sequence[Group]) -> dict[str, Any]:
+    """Return the keys of all ``[groups.NAME]`` tables, as ``groups.NAME.KEY``."""
+    values: dict[str, Any] = {}
+    for group in groups:
+        told = {"group" if key == "parent" else key: value for key, value in _all_of(group).items()}
+        values |= {f"groups.{group.name}.{key}": told[key] for key in told if key not in {"name", "where"}}
     return values
 
 
