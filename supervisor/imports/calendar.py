@@ -18,6 +18,7 @@ _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DATE = re.compile(r"(?:([^-~\s]+)-)?([^-~\s]+)([-~])([^-~\s]+)")
 _TIME = re.compile(r"([^:\s]+):([^:\s]+)(?::([^:\s]+))?")
 _FIELD_PART = re.compile(r"(\*|[0-9]+)(?:\.\.([0-9]+))?(?:/([0-9]+))?")
+_OF_A_MINUTE = frozenset(number for number in range(1, 61) if 60 % number == 0)
 _WEEKS = {(1, 7): 1, (8, 14): 2, (15, 21): 3, (22, 28): 4}
 
 
@@ -66,7 +67,7 @@ def parse_calendar(text: str) -> Calendar:
     if _FIELD_PART.fullmatch(second or "0") is None:
         raise NoCronError(f"seconds {second}: cron has none")
     seconds = re.fullmatch(r"(?:\*|0+)/([0-9]+)", second or "")
-    if seconds and (hour, minute, month, day, dow) == ("*",) * 5 and 60 % int(seconds[1]) == 0:
+    if seconds and (hour, minute, month, day, dow) == ("*",) * 5 and int(seconds[1]) in _OF_A_MINUTE:
         return Calendar(None, f"{int(seconds[1])}s", zone)
     if second == "*" or int((second or "0").partition("/")[0]) or "/" in (second or ""):
         raise NoCronError(f"seconds {second}: cron has none")

@@ -72,7 +72,5 @@ def _heading(origin: Origin, draft: Draft) -> str:
     if draft.notes:
         lines += ["#", "# Lost, or not the same here:"]
     for note in draft.notes:
-        lines += textwrap.wrap(
-            " ".join(note.split()), _WIDTH, initial_indent="# - ", subsequent_indent="#   ", break_long_words=False
-        )
+        lines += textwrap.wrap(note, _WIDTH, initial_indent="# - ", subsequent_indent="#   ", break_long_words=False)
     return "".join(f"{line}\n" for line in lines)

@@ -106,7 +106,7 @@ def _entry(draft: Draft, so_far: _Lines, schedule: str, rest: str, where: str, *
             return
         user, command = split[1], split[2]
     job = draft.job(_name_of(command))
-    if not job.set_cron(" ".join(schedule.split()), f"{where}, {schedule}"):
+    if not job.set("cron", " ".join(schedule.split()), f"{where}, {schedule}"):
         draft.drop(job)
         draft.note(f"{job.name}: left out, as it would have no schedule: {command}")
         return
@@ -166,6 +166,8 @@ def _differences(draft: Draft) -> None:
         'an entry that is due while its last run goes on is skipped, and recorded; overlap = "allow" is as cron does'
     )
     draft.note('a run missed while nothing ran is made up once; missed = "skip" is as cron does')
+    if any("user" in job for job in draft.jobs.values()):
+        draft.note("a job's `user` needs a supervisor that runs as root; where all jobs have one user, run it as that")
     if any("cwd" not in job for job in draft.jobs.values()):
         draft.note(
             "cron starts a command in the user's home folder, Jobvisor in the manifest's: `cwd` says another one"

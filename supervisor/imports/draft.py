@@ -9,9 +9,10 @@ from typing import Any
 from supervisor.core.manifest.keys import JOB, SUPERVISOR, TOP
 from supervisor.core.manifest.readers import ReadError
 from supervisor.core.manifest.tables import Key, Keys
-from supervisor.core.schedule import ScheduleError, parse_cron
+from supervisor.core.schedule import ScheduleError, parse_cron, zone
 
 LONGEST_NAME = 64
+_MOST_DIGITS = 18
 _SHELL = re.compile(r"""[|&;<>()$`\\"'*?\[\]#~%!{}\n]|^\s*\w+=""")
 """What a shell would make something else of: POSIX, Shell Command Language, 2.2."""
 
@@ -27,9 +28,10 @@ class Draft:
     notes: list[str] = field(default_factory=list)
 
     def note(self, text: str) -> None:
-        """Say what was lost, and why, or is not the same here; once."""
-        if text not in self.notes:
-            self.notes.append(text)
+        """Say what was lost, and why, or is not the same here; once, on one line that harms no terminal."""
+        line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
+        if line not in self.notes:
+            self.notes.append(line)
 
     def job(self, wanted: str, *, called: str = "") -> "JobDraft":
         """Return a new job, named as is wanted where a name may be so and is free; ``called`` is for notes."""
@@ -97,21 +99,18 @@ class JobDraft:
         """Say what was lost of this job."""
         self.draft.note(f"{self.called}: {text}")
 
-    def set_cron(self, expression: str, said: str) -> bool:
-        """Set a cron expression, or note why it is none."""
-        try:
-            parse_cron(expression, UTC)
-        except ScheduleError as error:
-            self.note(f"{said}: {error}")
-            return False
-        return self.set("cron", expression, said)
-
     def set_shell_command(self, command: str) -> None:
         """Set a command that a shell has run: by a shell, where it would make a difference."""
         if _SHELL.search(command):
             self.table.update({"command": command, "shell": True})
         else:
             self.table["command"] = command.split()
+
+
+def as_number(text: str) -> int | str:
+    """Return the whole number that a text says, else the text: the manifest then says what it had expected."""
+    digits = text.strip().removeprefix("-")
+    return int(text) if digits.isascii() and digits.isdecimal() and len(digits) < _MOST_DIGITS else text
 
 
 def _put(draft: Draft, table: dict[str, Any], keys: Keys, key: str, value: Any, said: str) -> bool:
@@ -144,8 +143,14 @@ def _refusal(keys: Keys, path: str, value: Any) -> str | None:
         return next((each for each in refusals if each), None)
     try:
         key.reader.read(value)
+        if path == "cron":
+            parse_cron(value, UTC)
+        elif path == "timezone" and value != "local":
+            zone(value)
     except ReadError as error:
         return f"`{path}`: {error.faults[0].text}"
+    except ScheduleError as error:
+        return str(error)
     return None
 
 

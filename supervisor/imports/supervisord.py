@@ -8,7 +8,7 @@ from configparser import Error as ConfigError
 from configparser import RawConfigParser
 
 from supervisor.errors import JobvisorError
-from supervisor.imports.draft import Draft, JobDraft
+from supervisor.imports.draft import Draft, JobDraft, as_number
 from supervisor.imports.origin import Origin
 
 Options = dict[str, str]
@@ -30,6 +30,8 @@ _LEVELS = {"critical": "CRITICAL", "error": "ERROR", "warn": "WARNING", "info": 
 _LEVELS |= {"trace": "TRACE", "blather": "TRACE"}
 _VARIABLE = re.compile(r"""\s*([A-Za-z_][A-Za-z0-9_]*)\s*=\s*("[^"]*"|'[^']*'|[^,]*)\s*(?:,|$)""")
 _DEFAULT_PRIORITY = 999
+MOST_INSTANCES = 1000
+"""As of `instances`."""
 
 
 def looks_like_supervisord(text: str) -> bool:
@@ -87,8 +89,8 @@ def _parsed(text: str, path: str) -> RawConfigParser:
 
 
 def _priority(options: Options) -> int:
-    priority = options.get("priority", "")
-    return int(priority) if priority.strip().isdigit() else _DEFAULT_PRIORITY
+    priority = as_number(options.get("priority", ""))
+    return priority if isinstance(priority, int) else _DEFAULT_PRIORITY
 
 
 def _own(draft: Draft, options: Options) -> None:
@@ -122,9 +124,12 @@ def _others(draft: Draft, sections: Mapping[str, Options]) -> None:
 
 
 def _program(origin: Origin, draft: Draft, program: str, options: Options, group: str | None) -> None:
-    count = int(options["numprocs"]) if options.get("numprocs", "").strip().isdigit() else 1
+    count = _number(options, "numprocs", 1)
     told_apart = any("%(process_num)" in options.get(key, "") for key in ("command", "environment", "directory"))
-    first = int(options.get("numprocs_start", "0") or 0)
+    first = _number(options, "numprocs_start", 0)
+    if count > MOST_INSTANCES:
+        draft.note(f"{program}: numprocs={count}: {MOST_INSTANCES} are the most")
+        count = MOST_INSTANCES
     numbers = range(first, first + count) if count > 1 and told_apart else [first]
     for number in numbers:
         job = draft.job(f"{program}_{number:02d}" if len(numbers) > 1 else program, called=program)
@@ -145,6 +150,11 @@ def _program(origin: Origin, draft: Draft, program: str, options: Options, group
             draft.drop(job)
         elif group and draft.group(group, f"[group:{group}]"):
             job.set("group", group, f"[group:{group}]")
+
+
+def _number(options: Options, key: str, otherwise: int) -> int:
+    value = as_number(options.get(key, ""))
+    return value if isinstance(value, int) and value >= 0 else otherwise
 
 
 def _expanded(job: JobDraft, key: str, value: str, known: Mapping[str, str | int]) -> str:
@@ -187,7 +197,7 @@ def _option(job: JobDraft, key: str, value: str) -> None:
             if value != "0":
                 job.set("settle", f"{value}s", said)
         case "exitcodes":
-            codes = [int(code) for code in value.split(",") if code.strip().isdigit()]
+            codes = [as_number(code) for code in value.split(",")]
             job.set("success_exit", codes, said)
         case "stopsignal":
             job.set("stop_signal", value, said)
@@ -236,8 +246,8 @@ def _rotation(job: JobDraft, size: str | None, keep: str | None) -> None:
         job.note("stdout_logfile_maxbytes=0: a file is always rotated here, by default at 10M")
     elif size is not None:
         job.set("log.max_size", size.upper().removesuffix("B"), f"stdout_logfile_maxbytes={size}")
-    if keep is not None and keep.isdigit():
-        job.set("log.keep", int(keep), f"stdout_logfile_backups={keep}")
+    if keep is not None:
+        job.set("log.keep", as_number(keep), f"stdout_logfile_backups={keep}")
 
 
 def _variables(text: str) -> dict[str, str]:

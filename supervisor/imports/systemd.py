@@ -6,7 +6,7 @@ from datetime import timedelta
 from supervisor.core.durations import spell_duration
 from supervisor.errors import JobvisorError
 from supervisor.imports.calendar import NoCronError, parse_calendar
-from supervisor.imports.draft import Draft, JobDraft
+from supervisor.imports.draft import Draft, JobDraft, as_number
 from supervisor.imports.origin import Origin
 from supervisor.imports.unitfile import Unit, for_shell, parse_span, parse_unit, specifiers, words
 
@@ -221,7 +221,7 @@ def _restarts(job: JobDraft, unit: Unit, kind: str) -> None:
 
 
 def _exits(text: str) -> list[int | str]:
-    return [int(word) if word.isdigit() else word for word in text.split()]
+    return [as_number(word) for word in text.split()]
 
 
 def _backoff(job: JobDraft, unit: Unit) -> None:
@@ -236,8 +236,9 @@ def _backoff(job: JobDraft, unit: Unit) -> None:
         return
     longest = _span(job.draft, f"RestartMaxDelaySec={most}", most) if most else None
     factor = 1.0
-    if longest and steps and steps.isdigit() and int(steps):
-        factor = round((longest / initial) ** (1 / int(steps)), 2)
+    count = as_number(steps or "0")
+    if longest and isinstance(count, int) and count > 0:
+        factor = round((longest / initial) ** (1 / count), 2)
     longest = max(longest or initial, initial)
     delay = {"initial": spell_duration(initial), "factor": factor, "max": spell_duration(longest)}
     job.set("backoff", delay, f"RestartSec={text}")
@@ -253,8 +254,10 @@ def _limit(job: JobDraft, unit: Unit) -> None:
     within = _span(job.draft, f"StartLimitIntervalSec={interval}", interval) if interval else _DEFAULT_INTERVAL
     if not within:
         return
-    starts = int(burst) if burst and burst.isdigit() else _DEFAULT_BURST
-    if job.set("max_restarts", max(0, starts - 1), f"StartLimitBurst={starts}"):
+    starts = as_number(burst or str(_DEFAULT_BURST))
+    if not isinstance(starts, int):
+        job.note(f"StartLimitBurst={starts}: no number")
+    elif job.set("max_restarts", max(0, starts - 1), f"StartLimitBurst={starts}"):
         job.set("within", spell_duration(within), "StartLimitIntervalSec")
 
 
@@ -330,7 +333,7 @@ def _process(origin: Origin, job: JobDraft, unit: Unit) -> None:
             job.set(key, value, f"{setting}={value}")
     nice = unit.take("Service", "Nice")
     if nice:
-        job.set("nice", int(nice), f"Nice={nice}")
+        job.set("nice", as_number(nice), f"Nice={nice}")
     for setting, key in _LIMITS.items():
         value = unit.take("Service", setting)
         if value:
@@ -345,12 +348,12 @@ def _set_limit(job: JobDraft, setting: str, key: str, value: str) -> None:
         length = _span(job.draft, said, soft)
         if length:
             job.set(f"limits.{key}", spell_duration(length), said)
-    elif setting in _COUNTS and soft.isdigit():
-        job.set(f"limits.{key}", int(soft), said)
     elif setting == "LimitCORE" and soft == "infinity":
         job.set(f"limits.{key}", "unlimited", said)
     elif soft == "infinity":
         return
+    elif setting in _COUNTS:
+        job.set(f"limits.{key}", as_number(soft), said)
     else:
         job.set(f"limits.{key}", soft, said)
 

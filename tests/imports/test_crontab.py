@@ -73,6 +73,7 @@ def test_home_is_the_working_folder() -> None:
 def test_the_system_form_has_a_user() -> None:
     made = crontab("17 * * * * root cd / && run-parts --report /etc/cron.hourly", system=True)
     assert made.jobs["cron-hourly"]["user"] == "root"
+    assert made.notes_of("runs as root")
     assert made.jobs["cron-hourly"]["command"] == "cd / && run-parts --report /etc/cron.hourly"
 
 
