@@ -18,6 +18,9 @@ from conftest import eventually
 
 Mode = Literal["ns", "uml"]
 
+SLOW = pytest.mark.skipif("JOBVISOR_TEST_ALL" not in os.environ, reason="half a minute: set JOBVISOR_TEST_ALL=1")
+"""For what a User Mode Linux kernel takes long for, and others prove in part."""
+
 ROOT = Path(__file__).parents[2]
 JOBVISOR = str(Path(sys.prefix, "bin", "jobvisor"))
 APP = "/srv/app"

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from conftest import eventually
-from lab import JOBVISOR, Lab, lab
+from lab import JOBVISOR, SLOW, Lab, lab
+
+pytestmark = pytest.mark.timeout(300)  # a lab may have to install what it needs
 
 SECOND = timedelta(seconds=1)
 MANIFEST = """
@@ -121,6 +123,7 @@ def test_a_step_back_of_an_hour_repeats_no_fixed_time_and_one_of_more_than_three
     assert len(rows(steps, "fixed", "2026-03-10T12:30:00")) == 2
 
 
+@SLOW
 def test_small_steps_move_no_grid_and_repeat_nothing(steps: Lab) -> None:
     start(steps, "2026-03-10 12:29:10")
     set_to(steps, "2026-03-10 12:29:55")

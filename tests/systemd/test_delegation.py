@@ -1,12 +1,13 @@
 """The cgroups that systemd delegates to the unit, with the controllers of a User Mode Linux kernel."""
 
-import os
 import sys
 from collections.abc import Iterator
 
 import pytest
 from conftest import eventually
-from lab import JOBVISOR, Lab, lab
+from lab import JOBVISOR, SLOW, Lab, lab
+
+pytestmark = pytest.mark.timeout(300)  # a lab may have to install what it needs
 
 UNIT = "jobvisor-app.service"
 MANIFEST = """
@@ -30,13 +31,7 @@ shell = true
 """
 
 
-AS_ROOT = pytest.param(
-    "root",
-    marks=pytest.mark.skipif("JOBVISOR_TEST_ALL" not in os.environ, reason="half a minute: set JOBVISOR_TEST_ALL=1"),
-)
-
-
-@pytest.fixture(scope="module", params=["daemon", AS_ROOT])
+@pytest.fixture(scope="module", params=["daemon", pytest.param("root", marks=SLOW)])
 def machine(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """The unit, running as one account and the other."""
     with lab("uml") as made:

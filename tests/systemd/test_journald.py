@@ -7,6 +7,8 @@ import pytest
 from conftest import eventually
 from lab import Lab, lab
 
+pytestmark = pytest.mark.timeout(300)  # a lab may have to install what it needs
+
 UNIT = "jobvisor-app.service"
 MANIFEST = """
 [defaults]

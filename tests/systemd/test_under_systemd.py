@@ -11,6 +11,8 @@ import pytest
 from conftest import eventually
 from lab import JOBVISOR, Lab, lab
 
+pytestmark = pytest.mark.timeout(300)  # a lab may have to install what it needs
+
 UNIT = "jobvisor-app.service"
 DROP_IN = f"/etc/systemd/system/{UNIT}.d/lab.conf"
 QUICK = "[Service]\nWatchdogSec=2s\nRestartSec=100ms\n"
