@@ -3,12 +3,13 @@
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from glob import glob
 from pathlib import Path
 from typing import Any
 
+from supervisor import trust
 from supervisor.core import folders
 from supervisor.core.manifest import Manifest, Positions, Problem, Source, Surroundings, parse
 from supervisor.core.schedule import zone
@@ -31,7 +32,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Manifest:
         reading.read(included)
     found = parse(reading.sources, _surroundings(name, environ))
     if isinstance(found, Manifest) and not reading.problems:
-        return found
+        return replace(found, warnings=(*found.warnings, *trust.warnings(found)))
     problems = reading.problems + ([] if isinstance(found, Manifest) else list(found))
     order = {file: index for index, file in enumerate(reading.files)}
     raise ManifestError(tuple(map(str, sorted(problems, key=lambda each: (order[each.file], each.line)))))

@@ -6,6 +6,7 @@ it.
 
 import fcntl
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -15,16 +16,34 @@ from supervisor.errors import AlreadyRunningError, JobvisorError
 
 
 def make_private(folder: Path) -> None:
-    """Create a folder for the supervisor's own user alone, whatever the umask; an existing one is left as it is."""
+    """Create a folder for the supervisor's own user alone, whatever the umask; an existing one is left as it is.
+
+    Raises:
+        JobvisorError: it cannot be created, or is not ours alone to write: whoever else can could put a file or a link
+            of his own in the place of each that is kept there.
+    """
     try:
         folder.mkdir(mode=0o700, parents=True)
     except FileExistsError:
         if not folder.is_dir():
             raise JobvisorError(f"{folder} is not a folder; move it away or name another one in [supervisor]") from None
+        _refuse_shared(folder)
     except OSError as error:
         raise JobvisorError(f"cannot create {folder}: {error.strerror}") from error
     else:
         folder.chmod(0o700)
+
+
+def _refuse_shared(folder: Path) -> None:
+    ours = {0, os.geteuid()}
+    found = folder.stat()
+    if found.st_uid not in ours or folder.lstat().st_uid not in ours:
+        raise JobvisorError(
+            f"{folder} belongs to user {found.st_uid}, who could change what is kept there; "
+            "give it to the supervisor's user, or name another one in [supervisor]"
+        )
+    if found.st_mode & stat.S_IWOTH:
+        raise JobvisorError(f"everybody can write to {folder}; take that right away: chmod o-w {folder}")
 
 
 class Lock:

@@ -46,6 +46,7 @@ from supervisor.core.tree.reasons import hindrance
 from supervisor.dialogue import Dialogue
 from supervisor.engine import briefing
 from supervisor.engine.engine import Engine, Output
+from supervisor.engine.redaction import redacted
 from supervisor.engine.renewal import Renewal
 from supervisor.engine.strangers import Strangers
 from supervisor.engine.tree import tree
@@ -342,13 +343,15 @@ class Supervisor:
         row = change.after.tally.last
         if row is not change.before.tally.last and isinstance(row, Closed) and row.outcome.is_failure:
             process = process_of(change.before.state)
-            self._in_background(self._keep_output(row.run.run_id, process.run.run_id if process else row.run.run_id))
+            printed_by = process.run.run_id if process else row.run.run_id
+            self._in_background(self._keep_output(row.run.run_id, printed_by, change.before.job))
 
-    async def _keep_output(self, run_id: RunId, process_id: RunId) -> None:
-        """Put the last lines of output into the record of a failure."""
+    async def _keep_output(self, run_id: RunId, process_id: RunId, job: Job) -> None:
+        """Put the last lines of output into the record of a failure, without the secrets of the job's environment."""
         lines = await self._logs.tail(process_id)
         if lines:
-            self._history.keep([Printed(run_id=run_id, lines=tuple(lines))])
+            environ = {**os.environ, **job.process.env}
+            self._history.keep([Printed(run_id=run_id, lines=tuple(redacted(line, environ) for line in lines))])
 
     def _keep_stack(self, run_id: RunId, text: str) -> None:
         """Put the stacks of a process that takes too long into its log and the records of the runs it has."""

@@ -173,7 +173,7 @@ def test_a_broken_included_file_does_not_hide_what_is_wrong_with_the_others(tmp_
         tmp_path,
         jobs_toml=f'include = ["jobs.d/*.toml", "gone.toml"]\n{JOB}\nevry = "5m"\n',
         jobs_d__a_toml="[jobs.a\n",
-        jobs_d__b_toml='[jobs.b]\ncommand = "x"\nnice = 3\n',
+        jobs_d__b_toml='[jobs.b]\ncommand = "x"\nnice = 30\n',
     )
     told = problems(path)
     assert [line.partition(": ")[0] for line in told] == [

@@ -96,3 +96,24 @@ def test_jobs_wait_for_whoever_still_holds_the_vacancy_of_the_one_before(tmp_pat
     assert len(said) == 1
     with Vacancy(tmp_path, said.append):
         assert len(said) == 1
+
+
+def test_a_folder_that_everybody_can_write_to_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state").chmod(0o1777)
+    with pytest.raises(JobvisorError, match="everybody can write to"):
+        make_private(tmp_path / "state")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")
+def test_a_folder_or_a_link_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir(mode=0o700)
+    os.chown(tmp_path / "state", 65534, -1)
+    with pytest.raises(JobvisorError, match="belongs to user 65534"):
+        make_private(tmp_path / "state")
+    (tmp_path / "mine").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to(tmp_path / "mine")
+    make_private(tmp_path / "link")
+    os.chown(tmp_path / "link", 65534, -1, follow_symlinks=False)
+    with pytest.raises(JobvisorError, match="who could change"):
+        make_private(tmp_path / "link")

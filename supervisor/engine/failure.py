@@ -6,6 +6,7 @@ import traceback
 from contextlib import suppress
 from typing import Any
 
+from supervisor.engine.redaction import redacted
 from supervisor.engine.targets import place_of
 
 LONGEST_MESSAGE = 2_000
@@ -24,15 +25,16 @@ def show(error: BaseException) -> None:
 
 
 def told(error: BaseException) -> dict[str, Any]:
-    """Return what the supervisor's record of a failure holds."""
+    """Return what the supervisor's record of a failure holds, without the secrets of the environment."""
     _forget_own_frames(error)
     place = place_of(error)
+    trace = "".join(traceback.format_exception(error))
     return {
         "type": type(error).__name__,
-        "message": _text(error)[:LONGEST_MESSAGE],
+        "message": redacted(_text(error)[: 2 * LONGEST_MESSAGE])[:LONGEST_MESSAGE],
         "file": place[0] if place else None,
         "line": place[1] if place else None,
-        "traceback": "".join(traceback.format_exception(error))[-LONGEST_TRACEBACK:],
+        "traceback": redacted(trace[-2 * LONGEST_TRACEBACK :])[-LONGEST_TRACEBACK:],
     }
 
 

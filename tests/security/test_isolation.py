@@ -1,0 +1,136 @@
+"""What a job that runs as another user can reach of the supervisor and of other jobs: nothing. The real program."""
+
+import json
+import os
+import pwd
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import eventually
+from program import Program, program
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="changing the user needs root")
+
+PRIES = """
+import ctypes, json, os, socket, sys
+from supervisor import job
+
+def attempt(what):
+    try:
+        return repr(what())
+    except OSError as error:
+        return type(error).__name__
+
+def connects(path):
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(path)
+
+def attaches(pid):
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.ptrace(16, pid, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "ptrace")
+
+def pries(folder, other, parts):
+    state = folder + "/.jobvisor"
+    found = {"uid": os.getuid(), "fds": sorted(map(int, os.listdir("/proc/self/fd")))}
+    found["socket"] = attempt(lambda: connects(state + "/control.sock"))
+    for name in ("history.db", "logs/other.log", "checkpoints/other:1.json", "lock"):
+        found[name] = attempt(lambda: open(f"{state}/{name}").read(10))
+    for pid in [other, *parts]:
+        found[f"signal {pid}"] = attempt(lambda: os.kill(pid, 0))
+        found[f"fds {pid}"] = attempt(lambda: os.listdir(f"/proc/{pid}/fd"))
+        found[f"memory {pid}"] = attempt(lambda: open(f"/proc/{pid}/mem"))
+        found[f"environ {pid}"] = attempt(lambda: open(f"/proc/{pid}/environ").read())
+        found[f"ptrace {pid}"] = attempt(lambda: attaches(pid))
+    print(json.dumps(found), flush=True)
+"""
+OTHER = """
+import time
+from supervisor import job
+def run():
+    job.checkpoint({"mine": 1})
+    print("secret of the other", flush=True)
+    time.sleep(1000)
+"""
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[Program]:
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    with program(tmp_path) as made:
+        yield made
+
+
+@pytest.mark.parametrize("other_user", ["root", "nobody"])
+def test_a_job_of_a_user_reaches_neither_the_supervisor_nor_another_job(app: Program, other_user: str) -> None:
+    manifest = f'[jobs.other]\nrun = "jobs.other:run"\nuser = "{other_user}"\n'
+    app.write(manifest, other=OTHER, pries=PRIES)
+    app.run()
+    eventually(lambda: "secret" in app.output("other"))
+    other = app.job("other")["pid"]
+    parts = [app.pid, app.part("engine.forkserver"), app.part("logs.process")]
+    pries = '[jobs.pries]\nrun = "jobs.pries:pries"\nuser = "nobody"\nrestart = "never"\nlog = { timestamps = false }\n'
+    app.write(f"{manifest}{pries}args = {json.dumps([str(app.folder), other, parts])}\n")
+    assert app.ctl("reload").returncode in {0, 1}
+    found: dict[str, Any] = json.loads(eventually(lambda: app.output("pries")))
+    assert found.pop("uid") == pwd.getpwnam("nobody").pw_uid
+    assert set(found.pop("fds")) <= {0, 1, 2, 3, 4, 5, 6}
+    if other_user == "nobody":
+        assert found.pop(f"signal {other}") == "None"  # who runs as the same user may stop it
+    assert set(found.values()) <= {"PermissionError", "FileNotFoundError"}, found
+    assert found["socket"] == found["history.db"] == found[f"ptrace {other}"] == "PermissionError"
+
+
+def test_nothing_of_the_state_is_readable_by_others_whatever_the_umask(app: Program) -> None:
+    app.write('[jobs.other]\nrun = "jobs.other:run"\n[jobs.bad]\nrun = "jobs.bad:run"\nrestart = "never"\n',
+              other=OTHER, bad="def run(): 1 / 0")  # fmt: skip
+    before = os.umask(0)
+    try:
+        app.run()
+    finally:
+        os.umask(before)
+    eventually(lambda: "secret" in app.output("other") and "ZeroDivisionError" in app.output("bad"))
+    state = app.folder / ".jobvisor"
+    eventually((state / "checkpoints").exists)
+    open_to_others = [path for path in (state, *state.rglob("*")) if path.lstat().st_mode & 0o077]
+    assert open_to_others == []
+
+
+SECRETS = """
+import os
+def run():
+    raise ValueError(f"cannot log in with {os.environ['API_TOKEN']} at {os.environ['PLACE']}")
+"""
+
+
+def test_no_secret_of_the_environment_is_in_status_history_show_or_the_supervisors_log(app: Program) -> None:
+    app.write(
+        '[jobs.logs_in]\nrun = "jobs.logs_in:run"\nrestart = "never"\n'
+        'env = { API_TOKEN = "hunter2hunter2", PLACE = "example.org" }\n',
+        logs_in=SECRETS,
+    )
+    app.run()
+    app.eventually_job("logs_in", state="failed")
+    asked = ["status --json", "history --json", "errors --json", "show logs_in", "show logs_in --json"]
+    eventually(lambda: "cannot log in" in app.ctl("show", "logs_in").stdout)
+    told = [app.ctl(*words.split()).stdout for words in asked]
+    for text in (*told, app.log):
+        assert "hunter2" not in text
+    assert "cannot log in with [API_TOKEN] at example.org" in told[1]
+
+
+def test_a_preload_that_a_jobs_user_can_change_is_a_warning(app: Program) -> None:
+    app.write(
+        '[supervisor]\npreload = ["jobs.shared"]\n[jobs.a]\ncommand = ["sleep", "1000"]\nuser = "nobody"\n', shared=""
+    )
+    shared = app.folder / "jobs" / "shared.py"
+    os.chown(shared, pwd.getpwnam("nobody").pw_uid, -1)
+    app.run()
+    (warning,) = [each for each in app.json("status")["warnings"] if "jobs.shared" in each]
+    assert warning == f'preload: "jobs.shared" can be changed by user "nobody", as which a job runs: {shared}'
+    os.chown(shared, 0, -1)
+    assert app.ctl("reload").returncode == 0
+    assert not [each for each in app.json("status")["warnings"] if "jobs.shared" in each]
