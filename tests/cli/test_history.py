@@ -60,7 +60,7 @@ def recorded(jobvisor: Shell) -> Shell:
         row = Closed(
             run=run, started_at=ended_at, ended_at=ended_at, duration=timedelta(0), outcome=outcome, exit_code=1
         )
-        backlog.put([Opened(run=run, started_at=ended_at), row], None)
+        backlog.put([Opened(run=run, started_at=ended_at), row], ())
     database.write(backlog)
     database.close()
     return jobvisor
