@@ -222,9 +222,12 @@ class Board:
         return self._settled(now, effects)
 
     def tell(self, slot_ids: Iterable[SlotId], event: Event, now: Now, groups: Sequence[str] = ()) -> Effects:
-        """Give an event to some slots, in order; to start, stop and restart also to whole groups."""
+        """Give an event to some slots, in order; to start, stop and restart also to whole groups.
+
+        What an edited manifest has removed hears no more of anybody: it ends.
+        """
         effects = Effects()
-        known = [slot_id for slot_id in slot_ids if slot_id in self.slots]
+        known = [at for at in slot_ids if at in self.slots and self.slots[at].wanted is not Wanted.REMOVED]
         match event:
             case StartRequested():
                 self.tree.start(known, groups)

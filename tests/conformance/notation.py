@@ -1,5 +1,6 @@
 """The cases as data: one a line, ``name | source | tree | steps | states | why it is not as in OTP``.
 
+- The source: headings of docs/explanation/supervision.md, or what OTP's supervisor is documented to do.
 - The tree: groups with their members in start order, ``/`` between: ``g rest_for_one limit 2 escalate: a b[never]``;
   ``-:`` are jobs of no group, ``root 1`` is ``[supervisor] max_restarts``. In brackets stand the restart type and:
   ``x2`` instances, ``stubborn`` and ``slow`` (ignore the stop signal, stop_timeout 0.2 s and 2 s), ``silent`` (ready

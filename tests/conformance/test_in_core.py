@@ -1,5 +1,7 @@
 """Every case on the pure core."""
 
+from pathlib import Path
+
 import pytest
 from in_core import CoreCase
 from notation import Case, cases, in_order
@@ -9,7 +11,12 @@ CASES = cases()
 
 def test_there_are_many_cases_and_each_has_a_name_of_its_own() -> None:
     assert len({case.name for case in CASES}) == len(CASES) >= 120
-    assert all(case.source for case in CASES)
+
+
+def test_each_case_has_its_source() -> None:
+    page = Path(__file__).parents[2] / "docs" / "explanation" / "supervision.md"
+    known = {line.removeprefix("## ") for line in page.read_text().splitlines() if line.startswith("## ")}
+    assert {source for case in CASES for source in case.source.split("; ")} <= known | {"OTP supervisor"}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
