@@ -10,6 +10,7 @@ import os
 import signal
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from loguru import logger
 
 from supervisor import __version__, clock, memory
 from supervisor.answers import Answers
+from supervisor.aside import aside
 from supervisor.checkpoints import Checkpoints
 from supervisor.checks.checks import Checks
 from supervisor.control.server import ControlServer
@@ -51,7 +53,7 @@ from supervisor.engine.renewal import Renewal
 from supervisor.engine.strangers import Strangers
 from supervisor.engine.tree import tree
 from supervisor.engine.vitals import Vitals
-from supervisor.errors import JobvisorError
+from supervisor.errors import JobvisorError, ManifestError
 from supervisor.helpers import Standby
 from supervisor.history.thread import History
 from supervisor.load import load
@@ -208,7 +210,7 @@ class Supervisor:
         await self._logs.close()
         self._checkpoints.close()
         self._history.close()
-        await asyncio.to_thread(self._couriers.close)
+        await aside(self._couriers.close)
         self._closed.set()
         self.lookers.close()
         await self._control.close()
@@ -405,7 +407,7 @@ class Supervisor:
         process = process_of(slot.state)
         if process is None or process.pid is None:
             return None
-        return await asyncio.to_thread(tree, process.pid)
+        return await aside(partial(tree, process.pid))
 
     async def tail(self, run_id: RunId) -> list[str]:
         """Return the last lines of output of a run."""
@@ -480,7 +482,10 @@ class Supervisor:
             raise JobvisorError("\n".join(lost))
 
     async def _loaded(self) -> Manifest:
-        return await asyncio.to_thread(load, Path(self.manifest.path), os.environ)
+        try:
+            return await aside(partial(load, Path(self.manifest.path), os.environ))
+        except OSError as error:
+            raise ManifestError((f"cannot read {self.manifest.path}: {error.strerror or error}",)) from error
 
     def _planned(self, manifest: Manifest) -> Plan:
         settings = settings_differences(self.manifest, manifest)

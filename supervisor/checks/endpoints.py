@@ -3,7 +3,9 @@
 import asyncio
 import ipaddress
 import socket
-from threading import Thread
+from functools import partial
+
+from supervisor.aside import aside
 
 _LONGEST = 16 * 1024
 """Bytes of the first line of an answer."""
@@ -18,7 +20,7 @@ class Resolver:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._pending: dict[str, asyncio.Future[list[str]]] = {}
+        self._pending: dict[str, asyncio.Task[list[str]]] = {}
 
     async def addresses(self, host: str) -> list[str]:
         """Return the addresses of a host.
@@ -33,26 +35,21 @@ class Resolver:
         except ValueError:
             pass
         if host not in self._pending:
-            self._pending[host] = self._loop.create_future()
-            Thread(target=self._look_up, args=(host,), daemon=True).start()
+            look = self._pending[host] = self._loop.create_task(aside(partial(_look_up, host)))
+            look.add_done_callback(partial(self._looked_up, host))
         return await asyncio.shield(self._pending[host])
 
-    def _look_up(self, host: str) -> None:
-        found: list[str] | OSError
-        try:
-            found = [str(info[4][0]) for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
-        except OSError as error:
-            found = error
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._found, host, found)
+    def _looked_up(self, host: str, look: "asyncio.Task[list[str]]") -> None:
+        del self._pending[host]
+        if not look.cancelled():
+            look.exception()  # who asked may have given up
 
-    def _found(self, host: str, found: list[str] | OSError) -> None:
-        future = self._pending.pop(host)
-        if isinstance(found, OSError):
-            future.set_exception(found)
-            future.exception()  # who asked may have given up
-        else:
-            future.set_result(found)
+
+def _look_up(host: str) -> list[str]:
+    try:
+        return [str(info[4][0]) for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
+    except UnicodeError:
+        raise OSError(f"{host} is no name of a host") from None
 
 
 async def connect(resolver: Resolver, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

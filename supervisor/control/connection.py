@@ -72,9 +72,14 @@ class Connection:
         self._writer.transport.abort()
 
     async def close(self) -> None:
-        """End the connection after what it still has to send, if the client takes it in time."""
+        """End the connection after what it still has to send, if the client takes it in time.
+
+        A request that is not answered by then is given up.
+        """
         if self._requests:
-            await asyncio.wait(self._requests, timeout=FAREWELL)
+            _, late = await asyncio.wait(self._requests, timeout=FAREWELL)
+            for request in late:
+                request.cancel()
         self._writer.close()
         try:
             await asyncio.wait_for(self._writer.wait_closed(), FAREWELL)

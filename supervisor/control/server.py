@@ -12,9 +12,10 @@ import struct
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from supervisor.control.address import address
-from supervisor.control.connection import LONGEST_LINE, Connection, Handler
+from supervisor.control.connection import FAREWELL, LONGEST_LINE, Connection, Handler
 from supervisor.errors import JobvisorError
 
 MOST_CONNECTIONS = 256
@@ -31,6 +32,7 @@ class ControlServer:
         self._server: asyncio.Server | None = None
         self._inode: int | None = None
         self._connections: set[Connection] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
         """Bind the socket, 0600 whatever the umask; what a dead supervisor left there is replaced.
@@ -59,6 +61,8 @@ class ControlServer:
             return
         self._server.close()
         await asyncio.gather(*(connection.close() for connection in self._connections))
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=FAREWELL)
         with suppress(FileNotFoundError):
             if os.stat(self.path).st_ino == self._inode:
                 os.unlink(self.path)
@@ -89,6 +93,10 @@ class ControlServer:
         )
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         connection = Connection(reader, writer, self._handle, self._warn)
         is_allowed = _is_allowed(writer)
         if is_allowed and len(self._connections) >= MOST_CONNECTIONS:

@@ -74,3 +74,25 @@ def test_nobody_there_is_an_error() -> None:
 def test_a_connection_that_is_taken_is_well() -> None:
     with door(b"") as port:
         look(lambda resolver: look_at_tcp(resolver, "127.0.0.1", port))
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".example"])
+def test_a_name_that_cannot_be_looked_up_is_an_error_at_once(host: str) -> None:
+    with pytest.raises(OSError, match="is no name of a host"):
+        look(lambda resolver: asyncio.wait_for(look_at_tcp(resolver, host, 80), 10))
+
+
+def test_no_thread_for_a_look_is_an_error_and_the_next_look_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def twice(resolver: Resolver) -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(Thread, "start", no_thread)
+            with pytest.raises(OSError, match="can't start new thread"):
+                await resolver.addresses("a..b")
+        with pytest.raises(OSError, match="is no name of a host"):
+            await asyncio.wait_for(resolver.addresses("a..b"), 10)
+
+    look(twice)
+
+
+def no_thread(_: Thread) -> None:
+    raise RuntimeError("can't start new thread")
