@@ -52,11 +52,22 @@ class Checkpoints:
             if self._waiting[slot] >= MOST_QUESTIONS:
                 _answer(question, REFUSED, f"{MOST_QUESTIONS} other checkpoints of this job wait for the disk".encode())
                 return
+        if self._thread is None and (why := self._begin()) is not None:
+            _answer(question, REFUSED, why.encode())
+            return
+        with self._lock:
             self._waiting[slot] += 1
-        if self._thread is None:
-            self._thread = Thread(target=self._serve, name="checkpoints", daemon=True)
-            self._thread.start()
         self._questions.put(question)
+
+    def _begin(self) -> str | None:
+        """Start the thread, or return why there is none."""
+        thread = Thread(target=self._serve, name="checkpoints", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            return str(error)
+        self._thread = thread
+        return None
 
     def close(self, timeout: float = 5.0) -> None:
         """Answer what was asked, if the disk does within ``timeout`` seconds, and end the thread."""

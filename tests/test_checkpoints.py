@@ -4,6 +4,7 @@ import os
 import select
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -128,3 +129,15 @@ def test_a_job_that_is_gone_before_its_answer_harms_nobody(checkpoints: Checkpoi
     checkpoints.ask(WEB, "keep", gone.fds())
     assert ask(checkpoints, "recall") == (b"+", b"1")
     os.close(gone.sheet)
+
+
+def test_no_thread_to_be_had_is_told_to_the_job_and_the_next_question_is_answered(
+    checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_thread(_: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Thread, "start", no_thread)
+        assert ask(checkpoints, "keep", b"1") == (b"-", b"can't start new thread")
+    assert ask(checkpoints, "keep", b"2") == (b"+", b"")

@@ -66,8 +66,17 @@ class Courier:
             self._waiting.append(notice)
             self._woken.notify()
         if self._thread is None:
-            self._thread = Thread(target=self._serve, name=f"notify {self.notifier.name}", daemon=True)
-            self._thread.start()
+            self._begin()
+
+    def _begin(self) -> None:
+        """Start the thread; where none is to be had, what waits goes out with the next notice."""
+        thread = Thread(target=self._serve, name=f"notify {self.notifier.name}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            self._fail(str(error))
+        else:
+            self._thread = thread
 
     @property
     def trouble(self) -> str | None:

@@ -241,3 +241,27 @@ def test_no_thread_and_no_library_before_the_first_notice() -> None:
     sent = Sent(nobody())
     assert sent.courier._thread is None
     sent.courier.close(0)
+
+
+def test_no_thread_to_be_had_is_said_and_the_next_notice_takes_the_waiting_one_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with receiving() as server, sending(server.url) as sent:
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", no_thread)
+            sent.put(1)
+        assert sent.warnings == ["notify.ops: not delivered: can't start new thread"]
+        sent.put(2)
+        eventually(lambda: ids(server.bodies) == [1, 2])
+
+
+def test_a_courier_that_never_got_a_thread_can_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = Sent(nobody())
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    sent.put(1)
+    sent.courier.close(0)
+    assert sent.warnings[-1] == "notify.ops: 1 notices were not delivered"
+
+
+def no_thread(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
