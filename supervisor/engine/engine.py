@@ -432,7 +432,7 @@ class Engine:
     async def _replace(self, dead: Generation) -> None:
         await self._bury(dead)
         pause = 0.0 if dead.refused is not None else self._pause(dead)
-        while not await self._is_closing_within(pause):
+        while not await self._is_closing_within(pause) and self._server is None:  # none with fresh code meanwhile
             try:
                 self._start_server()
             except OSError as error:

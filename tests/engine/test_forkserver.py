@@ -121,6 +121,24 @@ def test_a_fork_server_that_dies_again_and_again_is_replaced_ever_more_slowly(ri
     assert rig.ended(rig.run("done")) == Code(0)
 
 
+def test_fresh_code_that_is_adopted_while_a_dead_fork_server_waits_for_its_replacement_takes_its_place(
+    rig: Rig,
+) -> None:
+    renewal = rig.wait(rig.engine.renew(path=(str(rig.folder),), preload=()))
+
+    async def adopt_in_the_pause() -> None:
+        rig.engine._spare = 0.5
+        dead = rig.engine._server
+        os.kill(dead.pid, signal.SIGKILL)
+        await dead.gone.wait()
+        rig.engine.adopt(renewal)
+        await rig.engine._replacing
+
+    rig.wait(adopt_in_the_pause())
+    assert rig.server == renewal.server.pid
+    assert rig.ended(rig.run("done")) == Code(0)
+
+
 def test_a_hung_fork_server_is_killed_and_replaced(tmp_path: Path) -> None:
     with real(tmp_path, CODE, patience=Patience(answer=0.5)) as rig:
         run_id = rig.run("sleeper")
