@@ -5,7 +5,6 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
-from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +82,8 @@ class _Reading:
             if os.path.isfile(path):
                 found.add(path)
             elif set(pattern) & set("*?["):
+                from glob import glob  # noqa: PLC0415  # few manifests include others
+
                 matches = glob(pattern, root_dir=self.folder, recursive=True)
                 found.update(os.path.normpath(os.path.join(self.folder, match)) for match in matches)
             else:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 
@@ -38,6 +37,8 @@ def select(
             continue
         matched = {label for label in labels if _means(name, label)}
         if not matched:
+            from difflib import get_close_matches  # noqa: PLC0415  # only for a name that is wrong
+
             near = get_close_matches(name, [*labels, *(label.partition(":")[0] for label in labels), *known], n=1)
             return Unmatched(name, near[0] if near else None)
         chosen |= matched

@@ -4,7 +4,6 @@ import importlib
 import os
 import sys
 import traceback
-from difflib import get_close_matches
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -87,6 +86,8 @@ def _no_module(wanted: Wanted, module_name: str, missing: str, name: str) -> str
 
 def _no_name(wanted: Wanted, module: ModuleType, holder: Any, part: str) -> str:
     names = [name for name in dir(holder) if not name.startswith("_")]
+    from difflib import get_close_matches  # noqa: PLC0415  # only for a name that is wrong
+
     near = get_close_matches(part, names, n=1)
     hint = f'; did you mean "{near[0]}"? Define' if near else "; define"
     what = "a Worker class" if part[:1].isupper() else "a function"
