@@ -244,7 +244,7 @@ print("up", flush=True)
 time.sleep(1000)
 """
     run_id = rig.command(sys.executable, "-c", program)
-    eventually(lambda: rig.out(run_id).count("up\n") == 64)
+    eventually(lambda: rig.out(run_id).count("up") == 64)
     family = below(rig.spawned(run_id))
     assert len(family) == 63
     rig.stop(run_id)
