@@ -1,7 +1,8 @@
 """All slots, their deadlines and what they share. Facts go in, orders and changes come out; nothing is done here.
 
 Deadlines stand in a heap: an event costs O(log jobs), a quiet second costs nothing. An entry whose slot has moved on is
-thrown away when it comes up.
+thrown away when it comes up, or put where the slot's deadline is by then: one that is put off again and again, as a
+heartbeat does, adds nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -132,6 +133,8 @@ class Board:
         self._deadlines: dict[SlotId, Mono | None] = {}
         """When each slot wants to be looked at."""
         self._heap: list[tuple[Mono, int, SlotId]] = []
+        self._queued: dict[SlotId, Mono] = {}
+        """The earliest entry of each slot in the heap: at its deadline, or before."""
         self._tickets = count()
         self._waiters: list[tuple[datetime, int, SlotId]] = []
         self._busy = 0
@@ -271,10 +274,28 @@ class Board:
 
     def deadline(self) -> Mono | None:
         """Return the monotonic instant at which ``advance`` wants to be called; None is never."""
-        while self._heap and self._deadlines.get(self._heap[0][2]) != self._heap[0][0]:
-            heappop(self._heap)
         kill_at = self.ending.kill_at if self.ending else None
-        return earliest(self._heap[0][0] if self._heap else None, kill_at, self.tree.deadline())
+        return earliest(self._first_deadline(), kill_at, self.tree.deadline())
+
+    def _first_deadline(self) -> Mono | None:
+        """Return the earliest deadline of a slot, whose entry is the first of the heap then."""
+        while self._heap:
+            at, _, slot_id = self._heap[0]
+            is_own = self._queued.get(slot_id) == at
+            if is_own and self._deadlines.get(slot_id) == at:
+                return at
+            heappop(self._heap)
+            if is_own:
+                del self._queued[slot_id]
+                self._queue(slot_id)
+        return None
+
+    def _queue(self, slot_id: SlotId) -> None:
+        """Put a slot's deadline into the heap, unless an entry before it brings it up anyway."""
+        deadline, queued = self._deadlines.get(slot_id), self._queued.get(slot_id)
+        if deadline is not None and (queued is None or deadline < queued):
+            self._queued[slot_id] = deadline
+            heappush(self._heap, (deadline, next(self._tickets), slot_id))
 
     def advance(self, now: Now) -> Effects:
         """Answer the passing of time up to ``now``."""
@@ -283,13 +304,11 @@ class Board:
         if self.ending is not None and self.ending.kill_at is not None and self.ending.kill_at <= now.mono:
             self.ending = replace(self.ending, kill_at=None)
             self._end_at_once(now, effects)
-        while self._heap and self._heap[0][0] <= now.mono:
-            at, _, slot_id = heappop(self._heap)
-            if self._deadlines.get(slot_id) != at:
-                continue
+        while (at := self._first_deadline()) is not None and at <= now.mono:
+            _, _, slot_id = heappop(self._heap)
+            del self._queued[slot_id]
             self._call(self.slots[slot_id], now, effects)
-            if self._deadlines.get(slot_id) == at:
-                heappush(self._heap, (at, next(self._tickets), slot_id))
+            self._queue(slot_id)
         self.tree.settle(now)
         return self._settled(now, effects)
 
@@ -545,6 +564,7 @@ class Board:
     def _forget(self, slot_id: SlotId) -> None:
         del self.slots[slot_id]
         self._deadlines.pop(slot_id, None)
+        self._queued.pop(slot_id, None)
 
     def _admit(self, now: Now, effects: Effects) -> None:
         while self._waiters and self._has_room:
@@ -570,8 +590,7 @@ class Board:
         deadline = slot.deadline
         if deadline != self._deadlines.get(slot_id):
             self._deadlines[slot_id] = deadline
-            if deadline is not None:
-                heappush(self._heap, (deadline, next(self._tickets), slot_id))
+            self._queue(slot_id)
 
 
 _NOBODY = Slot(id=SlotId(""), job=Job(name="", target=Command(argv=())))

@@ -160,3 +160,17 @@ def test_what_a_job_does_not_ask_for_changes_nothing(fact: Ready | Beat | Checke
     before = world.board.slots[SlotId("web")]
     tell(world, replace(fact, run_id=run_id(world)))
     assert world.board.slots[SlotId("web")] == before
+
+
+def test_a_job_that_calls_in_all_the_time_costs_no_more_than_one_deadline() -> None:
+    world = World((ready_by_word(heartbeat=3600 * SECOND),))
+    tell(world, Ready(run_id(world)))
+    before = len(world.board._heap)
+    for _ in range(1000):
+        world.until(world.now.wall + SECOND)
+        tell(world, Beat(run_id(world)))
+    assert len(world.board._heap) <= before + 1
+    world.until(world.now.wall + 3599 * SECOND)
+    assert world.stops() == []
+    world.until(world.now.wall + SECOND)
+    assert world.stops() == [Cause.HUNG]
