@@ -240,7 +240,7 @@ import os, time
 for _ in range(6):
     os.fork()
 os.setsid() if os.getpid() != os.getsid(0) else None
-os.write(1, b"up\n")
+os.write(1, b"up\\n")
 time.sleep(1000)
 """
     run_id = rig.command(sys.executable, "-c", program)
