@@ -120,6 +120,8 @@ class Engine:
         self._server: Generation | None = None
         self._elders: set[Generation] = set()
         """Fork servers with old code, each until its last run has ended."""
+        self._coming: set[Generation] = set()
+        """Fork servers with fresh code, each until it is adopted or discarded."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._spare = 0.0
         self._closing = asyncio.Event()
@@ -144,6 +146,11 @@ class Engine:
     def _counts_memory(self) -> bool:
         """True where the kernel keeps ``limits.memory``."""
         return self._settings.cgroup is not None and "memory" in self._settings.cgroup.controllers
+
+    @property
+    def _servers(self) -> list[Generation]:
+        """All fork servers that live."""
+        return [server for server in (self._server, *self._elders, *self._coming) if server is not None]
 
     def pids(self) -> Mapping[RunId, int]:
         """Return the first process of each run that has one."""
@@ -391,6 +398,7 @@ class Engine:
             if server in self._elders and any(run.server is server for run in self._runs.values()):
                 self._warn("the old fork server died; the jobs that it still had are lost and start again")
             self._elders.discard(server)
+            self._coming.discard(server)
             self._in_background(self._bury(server))
             return
         self._server = None
@@ -413,7 +421,7 @@ class Engine:
         leaders = {run.pid: run.pidfd for run in lost if run.pid is not None and run.pidfd is not None}
         for pidfd in leaders.values():
             self._loop.remove_reader(pidfd)
-        alive = {server.pid for server in (self._server, *self._elders) if server is not None}
+        alive = {server.pid for server in self._servers}
         await bury(self._loop, leaders, {run.run_id for run in own}, own_cgroups=self._cgroups_of(own), spared=alive)
         for run in lost:
             self._end(run, Lost("the fork server died"), NO_USAGE)
@@ -475,6 +483,7 @@ class Engine:
                 )
             except OSError as error:
                 raise JobvisorError(f"cannot start a new fork server: {error.strerror or error}") from error
+            self._coming.add(server)
             if await server.serves():
                 return Renewal(server, settings, warnings, self._trial(server))
             if server.refused is None:
@@ -499,6 +508,7 @@ class Engine:
         """
         if renewal.server.gone.is_set():
             raise JobvisorError(DIED)
+        self._coming.discard(renewal.server)
         old, self._server = self._server, renewal.server
         self._settings = renewal.settings
         self._warnings = dict(renewal.warnings)
@@ -514,6 +524,7 @@ class Engine:
     def discard(self, renewal: Renewal) -> None:
         """Go on as before."""
         renewal.trial.cancel()
+        self._coming.discard(renewal.server)
         self._elders.add(renewal.server)
         self._retire(renewal.server)
 
@@ -613,7 +624,7 @@ class Engine:
         self._probes.cancel()
         if self._replacing is not None:
             await self._replacing
-        servers = [server for server in (self._server, *self._elders) if server is not None]
+        servers = self._servers
         for server in servers:
             server.hang_up()
         for server in servers:
@@ -621,6 +632,7 @@ class Engine:
             await server.ended(None if has_jobs else self._patience.answer)
         self._server = None
         self._elders.clear()
+        self._coming.clear()
         while self._tasks:
             await asyncio.wait(self._tasks)
         for run in list(self._runs.values()):

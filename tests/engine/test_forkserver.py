@@ -139,6 +139,22 @@ def test_fresh_code_that_is_adopted_while_a_dead_fork_server_waits_for_its_repla
     assert rig.ended(rig.run("done")) == Code(0)
 
 
+def test_the_death_of_a_fork_server_leaves_one_with_fresh_code_alone(rig: Rig) -> None:
+    renewal = rig.wait(rig.engine.renew(path=(str(rig.folder),), preload=()))
+    dead = rig.server
+    os.kill(dead, signal.SIGKILL)
+    eventually(lambda: rig.call(lambda: rig.engine._server is not None and rig.engine._server.pid != dead))
+    rig.call(rig.engine.adopt, renewal)
+    assert rig.server == renewal.server.pid
+    assert rig.ended(rig.run("done")) == Code(0)
+
+
+def test_an_end_in_the_midst_of_a_renewal_leaves_no_fork_server(tmp_path: Path) -> None:
+    with real(tmp_path, CODE) as rig:
+        renewal = rig.wait(rig.engine.renew(path=(str(rig.folder),), preload=()))
+    assert not is_alive(renewal.server.pid)
+
+
 def test_a_hung_fork_server_is_killed_and_replaced(tmp_path: Path) -> None:
     with real(tmp_path, CODE, patience=Patience(answer=0.5)) as rig:
         run_id = rig.run("sleeper")
