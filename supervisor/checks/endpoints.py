@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import os
 import socket
 from functools import partial
 
@@ -62,8 +63,8 @@ async def connect(resolver: Resolver, host: str, port: int) -> tuple[asyncio.Str
     for address in await resolver.addresses(host):
         try:
             return await asyncio.open_connection(address, port, limit=_LONGEST)
-        except OSError as error:
-            refused = error
+        except OSError as error:  # asyncio's text tells the address as Python has it
+            refused = OSError(error.errno, os.strerror(error.errno)) if error.errno else error
     raise refused
 
 
