@@ -19,13 +19,17 @@ from supervisor.logs import launch
 if TYPE_CHECKING:
     from supervisor.core.manifest import Manifest
 
+ANSWERS_WITHIN = 5.0
+"""Seconds in which another supervisor of the manifest says who it is."""
+
 
 def run(manifest_path: str, *, output: bool) -> int:
     """Supervise the jobs of a manifest in the foreground until asked to stop; return the exit code.
 
     Raises:
         ManifestError: the manifest is bad; no job was started.
-        AlreadyRunningError: another supervisor holds the same state_dir; no job was started.
+        AlreadyRunningError: another supervisor holds the same state_dir, or runs the same manifest with another one;
+            no job was started.
     """
     console = output or (sys.stdout is not None and sys.stdout.isatty())
     environ = briefing.base_environ(os.environ)
@@ -43,8 +47,27 @@ def run(manifest_path: str, *, output: bool) -> int:
         make_private(state_dir)
         make_private(Path(manifest.settings.log_dir))
         with Lock(state_dir):
+            _refuse_a_second(manifest_path)
             _do_without_openssl()
             return _supervise(manifest, environ, fork_server, log_process, console=console)
+
+
+def _refuse_a_second(manifest: str) -> None:
+    """Refuse where a supervisor of this manifest answers elsewhere, a unit's say: each job would run twice."""
+    from supervisor.control.client import connect  # noqa: PLC0415
+    from supervisor.discovery import sockets  # noqa: PLC0415
+    from supervisor.errors import AlreadyRunningError, ControlError, NoSupervisorError  # noqa: PLC0415
+
+    try:
+        with connect(sockets(None, manifest, os.environ)) as client:
+            other = client.ask("ping", timeout=ANSWERS_WITHIN)
+    except (NoSupervisorError, ControlError):
+        return
+    if os.path.realpath(other["manifest"]) == os.path.realpath(manifest):
+        raise AlreadyRunningError(
+            f"another supervisor (pid {other['pid']}) runs {manifest}, with its state in {other['state_dir']}; "
+            "ask it with `jobvisor status`, end it with `jobvisor shutdown`"
+        )
 
 
 def _supervise(

@@ -4,8 +4,11 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
 from conftest import eventually
 from program import JOBVISOR, Program, program
+
+from supervisor.discovery import manifest_id
 
 PRELOADED = '[supervisor]\npreload = ["jobs.marks"]\n[jobs.a]\nrun = "jobs.marks:main"\n'
 MARKS = "import pathlib, time\npathlib.Path(__file__).with_name('imported').touch()\ndef main(): time.sleep(1000)\n"
@@ -50,6 +53,26 @@ def test_a_second_run_imports_nothing(tmp_path: Path) -> None:
         (tmp_path / "jobs" / "imported").unlink()
         assert app.ctl("run").returncode == 1
         assert not (tmp_path / "jobs" / "imported").exists()
+
+
+def test_a_run_beside_one_of_the_same_manifest_elsewhere_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by hand, while systemd runs the manifest: with the unit's folders the first, without them the second."""
+    (tmp_path / "app").mkdir()
+    with program(tmp_path / "app") as app:
+        app.write(PRELOADED, marks=MARKS)
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+        runtime = tmp_path / "jobvisor" / manifest_id(str(tmp_path / "app" / "jobs.toml"))
+        runtime.mkdir(parents=True)
+        with monkeypatch.context() as unit:
+            unit.setenv("RUNTIME_DIRECTORY", str(runtime))
+            unit.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+            app.run()
+        app.eventually_job("a", state="running")
+        refused = app.ctl("run")
+        assert refused.returncode == 1
+        assert f"another supervisor (pid {app.pid}) runs" in refused.stderr
 
 
 def test_the_helpers_that_were_started_first_are_those_that_serve(tmp_path: Path) -> None:
