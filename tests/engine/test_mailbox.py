@@ -136,7 +136,7 @@ def test_a_look_that_fails_is_told_and_ends_nothing(rig: Rig) -> None:
 
 def test_an_exception_in_a_call_is_told_and_then_the_end(rig: Rig) -> None:
     run_id = worker(rig)
-    posted, next_one = post(rig, run_id, "call", "raise"), post(rig, run_id, "call", 1)
+    posted, next_one = rig.call(lambda: [rig.engine.post(run_id, "call", what) for what in ("raise", 1)])
     error = answer(rig, posted).error
     assert error is not None
     assert error.startswith(f"ValueError at {rig.folder}/acts.py:")
