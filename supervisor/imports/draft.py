@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any
 
-from supervisor.core.manifest.keys import JOB, SUPERVISOR, TOP
+from supervisor.core.manifest.keys import JOB, SUPERVISOR
 from supervisor.core.manifest.readers import ReadError
 from supervisor.core.manifest.tables import Key, Keys
 from supervisor.core.schedule import ScheduleError, parse_cron, zone
@@ -55,14 +55,10 @@ class Draft:
         """Set a key of [defaults], or note why the manifest does not take it."""
         _put(self, self.defaults, JOB, key, value, said)
 
-    def group(self, name: str, said: str) -> bool:
-        """Make a group, or note that this version has none."""
-        if not TOP["groups"].is_supported:
-            self.note(f"{said}: groups are not yet supported; name the jobs by a pattern, such as `{name}*`")
-            return False
+    def group(self, name: str) -> None:
+        """Make a group, once."""
         if name not in self.groups:
             self.groups.append(name)
-        return True
 
     def share_variables(self) -> None:
         """Move variables that all jobs have alike into [defaults]."""

@@ -148,7 +148,8 @@ def _program(origin: Origin, draft: Draft, program: str, options: Options, group
         if not job.table.get("command"):
             job.note("left out, as it has no command that can be read")
             draft.drop(job)
-        elif group and draft.group(group, f"[group:{group}]"):
+        elif group:
+            draft.group(group)
             job.set("group", group, f"[group:{group}]")
 
 
