@@ -207,7 +207,7 @@ KIND_KEYS = PROCESS_KEYS | RUN_KEYS
 
 
 class Origin(NamedTuple):
-    """Whose table a setting is written in, ``job`` or ``defaults``, and its ``file:line``."""
+    """Whose table a setting is written in, ``job``, ``group`` or ``defaults``, and its ``file:line``."""
 
     table: str
     where: str

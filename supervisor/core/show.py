@@ -20,7 +20,7 @@ COMING = 5
 def settings(job: Job, kind: Kind | None = None) -> list[dict[str, Any]]:
     """Return each setting that applies to the job: its key, value, and where it comes from.
 
-    ``origin`` is ``job``, ``defaults`` or ``default``; what is not set and has no default is left out.
+    ``origin`` is ``job``, ``group``, ``defaults`` or ``default``; what is not set and has no default is left out.
     """
     out: list[dict[str, Any]] = []
     for key, value in spelled(job).items():

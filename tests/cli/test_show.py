@@ -55,6 +55,37 @@ def test_settings_are_told_with_the_place_where_they_are_written(app: Program) -
     assert "xyzzy" not in app.ctl("show", "web").stdout
 
 
+def test_what_a_group_settles_is_told_with_its_place_in_the_group(app: Program) -> None:
+    app.write("""
+[defaults]
+max_restarts = 9
+backoff = { factor = 3 }
+
+[groups.site]
+within = "5m"
+backoff = { initial = "2s" }
+
+[jobs.web]
+command = "true"
+group = "site"
+
+[jobs.db]
+command = "true"
+group = "site"
+backoff = { initial = "3s" }
+""")
+    web, db = (
+        {each["key"]: (each["value"], each["origin"], each["where"]) for each in app.json("show", name)["settings"]}
+        for name in ("web", "db")
+    )
+    assert web["within"] == db["within"] == ("5m", "group", "jobs.toml:7")
+    assert "max_restarts" not in web
+    assert web["backoff.initial"] == ("2s", "group", "jobs.toml:8")
+    assert web["backoff.factor"] == (2.0, "default", None)
+    assert db["backoff.initial"] == ("3s", "job", "jobs.toml:17")
+    assert db["backoff.factor"] == (3.0, "defaults", "jobs.toml:4")
+
+
 def test_the_process_tree_is_shown(app: Program) -> None:
     app.run()
     pid = app.eventually_job("web", state="running")["pid"]

@@ -1,12 +1,14 @@
 """Making the groups of the ``[groups.NAME]`` tables, and what groups and jobs must not do to each other."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from supervisor.core.job import Job
 from supervisor.core.manifest.keys import GROUP
 from supervisor.core.manifest.limits import make_backoff, make_limit
 from supervisor.core.manifest.names import Named
+from supervisor.core.manifest.origins import group_origins
 from supervisor.core.manifest.problems import Problems, Source
 from supervisor.core.manifest.tables import read_table
 from supervisor.core.manifest.wording import near
@@ -27,8 +29,9 @@ def make_groups(tables: Sequence[Named], defaults: Mapping[str, Any], problems: 
         if parent is not None and parent not in known:
             problems.add(named.source, (*named.path, "group"), unknown_group(parent, known))
             parent = None
+        stands = group_origins(values, named.source, named.path)
         values.setdefault("backoff", defaults.get("backoff", {}))
-        groups[named.name] = _group(named, values, parent, problems)
+        groups[named.name] = replace(_group(named, values, parent, problems), origins=stands)
     _refuse_cycles(groups, {named.name: named.source for named in tables}, problems)
     return groups
 

@@ -124,7 +124,7 @@ class Jobs:
             notify=tuple(dict.fromkeys(values.get("notify", ()))),
             written=KIND_KEYS.intersection(raw),
             where=source.place(path),
-            origins=origins(table, own, self._main),
+            origins=origins(table, own, self._main, group),
         )
 
     def _group(self, source: Source, path: Path, own: Mapping[str, Any]) -> Group | None:

@@ -1,10 +1,11 @@
 """One ``[groups.NAME]`` table, every default filled in. Made by ``core.manifest``, never changed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
-from supervisor.core.job import Backoff, Limit, OnGiveUp
+from supervisor.core.job import Backoff, Limit, OnGiveUp, Origin
 
 
 class Strategy(StrEnum):
@@ -31,3 +32,5 @@ class Group:
     parent: str | None = None
     where: str = ""
     """``file:line`` of its table, for messages."""
+    origins: Mapping[str, Origin] = field(default_factory=dict, compare=False)
+    """Where the settings that somebody has written in its table stand, by key."""
