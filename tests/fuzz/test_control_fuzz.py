@@ -51,6 +51,7 @@ LEVEL = 100_000
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Witnessed]:
     with witnessed(tmp_path_factory.mktemp("control")) as made:
         made.supervise(JOBS)
+        made.goes_on()  # its own processes are there before the first test is watched for those it leaves
         yield made
 
 
