@@ -70,12 +70,16 @@ def spelled_notifiers(notifiers: Sequence[Notifier]) -> dict[str, Any]:
     return values
 
 
+_NO_KEYS = frozenset({"name", "where", "origins"})
+"""Of a group: what it is called, and where it is written."""
+
+
 def spelled_groups(groups: Sequence[Group]) -> dict[str, Any]:
     """Return the keys of all ``[groups.NAME]`` tables, as ``groups.NAME.KEY``."""
     values: dict[str, Any] = {}
     for group in groups:
         told = {"group" if key == "parent" else key: value for key, value in _all_of(group).items()}
-        values |= {f"groups.{group.name}.{key}": told[key] for key in told if key not in {"name", "where"}}
+        values |= {f"groups.{group.name}.{key}": told[key] for key in told if key.partition(".")[0] not in _NO_KEYS}
     return values
 
 
