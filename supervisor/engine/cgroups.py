@@ -180,17 +180,18 @@ def join(path: str) -> None:
 def kill(path: str) -> None:
     """Kill everything in a cgroup and below, forks in the making too; one that is gone is no error.
 
-    A kernel before 5.14 has no ``cgroup.kill``: there each process is killed, again until no new one is found.
+    A kernel before 5.14 has no ``cgroup.kill``, and a cgroup that a job has made threaded takes none: there each
+    process is killed by its threads, again until no new one is found.
     """
     try:
         _write(f"{path}/cgroup.kill", "1")
-    except FileNotFoundError:
+    except OSError:
         _kill_each(path)
 
 
 def _kill_each(path: str) -> None:
     killed: set[str] = set()
-    while fresh := {pid for each in _inside(path) for pid in _read(f"{each}/cgroup.procs").split()} - killed:
+    while fresh := {pid for each in _inside(path) for pid in _read(f"{each}/cgroup.threads").split()} - killed:
         for pid in fresh:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(int(pid), 9)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import eventually
+from conftest import eventually, is_alive
 from delegated import delegated
-from rig import Rig, is_alive, real
+from rig import Rig, real
 
 from supervisor.core.exits import Code, Lost, Signalled
 from supervisor.engine import cgroups
@@ -170,3 +170,21 @@ def test_a_kernel_without_cgroup_kill_is_served_too(tmp_path: Path) -> None:
             cgroups._kill_each(path)
             assert process.wait() == -signal.SIGKILL
         cgroups.leave(path)
+
+
+def test_a_cgroup_that_its_job_has_made_threaded_is_ended_too(tmp_path: Path) -> None:
+    with delegated(tmp_path) as claimed:
+        path = cgroups.make(claimed, cgroups.path_of(claimed, "web", 1), {})
+        inner = Path(path, "inner")
+        inner.mkdir()
+        with subprocess.Popen(["sleep", "1000"]) as process:
+            Path(path, "cgroup.procs").write_text(str(process.pid))
+            (inner / "cgroup.type").write_text("threaded")
+            (inner / "cgroup.threads").write_text(str(process.pid))
+            cgroups.kill(str(inner))
+            assert process.wait() == -signal.SIGKILL
+        cgroups.leave(path)
+
+
+def test_a_cgroup_that_is_gone_has_nothing_to_kill(tmp_path: Path) -> None:
+    cgroups.kill(str(tmp_path / "gone"))
