@@ -48,6 +48,8 @@ class Courier:
         self._warn = warn
         self._first_pause = first_pause
         self._thread: Thread | None = None
+        self._deliver: Deliver | None = None
+        """The thread's own, made for its first notice."""
         self._woken = Condition()
         # Under the condition's lock:
         self._waiting: deque[dict[str, Any]] = deque()
@@ -107,20 +109,19 @@ class Courier:
     # -- the thread ----------------------------------------------------------------------------------------------------
 
     def _serve(self) -> None:
-        deliver = self._deliver()
         while True:
             with self._woken:
                 self._woken.wait_for(lambda: self._closing or self._waiting)
                 if not self._waiting:
                     return
                 notice = self._waiting[0]
-            arrived = self._tried(deliver, notice)
+            arrived = self._tried(notice)
             with self._woken:
                 if self._waiting and self._waiting[0] is notice:
                     self._waiting.popleft()
                 self._dropped += not arrived
 
-    def _deliver(self) -> Deliver:
+    def _means(self) -> Deliver:
         notifier = self.notifier
         timeout = notifier.timeout.total_seconds()
         if isinstance(notifier.to, Program):
@@ -131,12 +132,14 @@ class Courier:
 
         return ByWebhook(notifier.to, timeout)
 
-    def _tried(self, deliver: Deliver, notice: dict[str, Any]) -> bool:
+    def _tried(self, notice: dict[str, Any]) -> bool:
         """Try to deliver a notice as often as the notifier says, and tell whether it arrived."""
         pause = self._first_pause
         for left in range(self.notifier.retries, -1, -1):
             try:
-                deliver(notice)
+                if self._deliver is None:
+                    self._deliver = self._means()
+                self._deliver(notice)
             except Undelivered as error:
                 self._fail(str(error))
                 if not left or not error.again:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import eventually
-from program import is_alive, pid_in
+from conftest import eventually, is_alive
+from program import pid_in
 from receiver import nobody, receiving
 
 from supervisor.core.notifier import Notifier, Program, Webhook
@@ -205,6 +205,17 @@ def test_what_is_refused_for_good_is_not_tried_again() -> None:
         sent.put(1, 2)
         eventually(lambda: ids(server.bodies) == [1, 2])
         eventually(lambda: sent.courier.trouble and "answered 404 (0 waiting, 2 dropped)" in sent.courier.trouble)
+
+
+def test_what_cannot_even_be_loaded_is_said_and_the_next_notice_has_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a Python that was built without TLS."""
+    with receiving() as server, sending(server.url) as sent:
+        with monkeypatch.context() as without:
+            without.setitem(sys.modules, "supervisor.notify.webhook", None)
+            sent.put(1)
+            eventually(lambda: sent.courier.trouble and "ModuleNotFoundError" in sent.courier.trouble)
+        sent.put(2)
+        eventually(lambda: ids(server.bodies) == [2])
 
 
 def test_a_server_that_hangs_holds_up_nobody_and_the_queue_is_bounded() -> None:
