@@ -86,7 +86,7 @@ def _supervise(
     with Vacancy(Path(own.state_dir), logger.warning) as vacancy, claimed(own.state_dir) as cgroup:
         settings = briefing.Settings(
             environ=environ,
-            path=(str(manifest.folder), *own.pythonpath),
+            path=manifest.python_path,
             preload=own.preload,
             nofile=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
             vacancy=vacancy,

@@ -47,6 +47,27 @@ def start(module: str, environ: Mapping[str, str], *, stdout: int | None = subpr
     return Helper(process, ours)
 
 
+FIRST_PAUSE = 0.05
+"""Seconds before the second replacement in a row of a helper that died; doubled up to LONGEST_PAUSE."""
+LONGEST_PAUSE = 5.0
+STEADY_AFTER = 10.0
+"""Seconds after which a helper that dies has died of something new."""
+
+
+class Pacing:
+    """How soon a helper that died is replaced: at once, and ever later where the next one dies too."""
+
+    def __init__(self) -> None:
+        self.pause = 0.0
+        """Seconds before the next replacement, unless the helper has been steady by then."""
+
+    def after(self, lived: float) -> float:
+        """Return how long to wait, in seconds, after the death of a helper that lived so many."""
+        pause = 0.0 if lived > STEADY_AFTER else self.pause
+        self.pause = min(max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+        return pause
+
+
 class Standby:
     """A helper that is exec'd before there is anybody to use it, as a context; one that nobody takes is given up.
 

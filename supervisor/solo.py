@@ -59,7 +59,7 @@ class Solo:
             report=self._take,
             settings=Settings(
                 environ=base_environ(environ),
-                path=(str(manifest.folder), *manifest.settings.pythonpath),
+                path=manifest.python_path,
                 preload=(),
                 nofile=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
             ),

@@ -59,11 +59,7 @@ class Lock:
         Raises:
             AlreadyRunningError: another supervisor has it; the text names its pid.
         """
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        try:
-            self._fd = os.open(self._path, flags, 0o600)
-        except OSError as error:
-            raise JobvisorError(f"cannot open {self._path}: {error.strerror}") from error
+        self._fd = _opened(self._path)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -101,11 +97,7 @@ class Vacancy:
         Raises:
             JobvisorError: the file cannot be opened.
         """
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        try:
-            self._fd = os.open(self._path, flags, 0o600)
-        except OSError as error:
-            raise JobvisorError(f"cannot open {self._path}: {error.strerror}") from error
+        self._fd = _opened(self._path)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -118,6 +110,13 @@ class Vacancy:
     ) -> None:
         """Give it up; a fork server that still ends jobs holds it on."""
         os.close(self._fd)
+
+
+def _opened(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise JobvisorError(f"cannot open {path}: {error.strerror}") from error
 
 
 def boot_id() -> str:

@@ -140,7 +140,7 @@ class Supervisor:
             checkpointed=self._checkpoints.ask,
             standby=helpers.fork_server,
         )
-        self.dialogue = Dialogue(self._engine, self.waiters, self._look)
+        self.dialogue = Dialogue(self._engine, self.waiters, self._slot)
         self._strangers = Strangers(self._loop)
         self._service = service(self._loop, os.environ, warn=logger.warning)
         self._notices = Notices()
@@ -380,9 +380,6 @@ class Supervisor:
         """Return CPU and memory by run, as of the last sample."""
         return self._vitals.readings
 
-    def _look(self, slot_id: SlotId) -> Slot | None:
-        return self.board.slots.get(slot_id)
-
     def progress(self) -> Mapping[RunId, Progress]:
         """Return how far the runs are that say so, by the run of their process."""
         return {run_id: _progress(figures) for run_id, figures in self._engine.progress().items()}
@@ -466,7 +463,7 @@ class Supervisor:
         Raises:
             JobvisorError: there is none; all goes on as before.
         """
-        renewal = await self._engine.renew(path=_python_path(manifest), preload=manifest.settings.preload)
+        renewal = await self._engine.renew(path=manifest.python_path, preload=manifest.settings.preload)
         try:
             await self._try_targets(renewal, manifest)
             self._engine.adopt(renewal)
@@ -510,10 +507,6 @@ class Supervisor:
             self._vitals.sample(self._loop)
             self._engine.check()
             self._logs.check()
-
-
-def _python_path(manifest: Manifest) -> tuple[str, ...]:
-    return (str(manifest.folder), *manifest.settings.pythonpath)
 
 
 def _rules(manifest: Manifest) -> Rules:

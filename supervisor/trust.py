@@ -33,7 +33,7 @@ def warnings(manifest: Manifest) -> list[str]:
         found += [
             f'preload: "{module}" can be changed by user "{user.name}", as which a job runs: {path}'
             for module in manifest.settings.preload
-            if (path := _weak_spot(user, module, (manifest.folder, *manifest.settings.pythonpath)))
+            if (path := _weak_spot(user, module, manifest.python_path))
         ]
     return found
 

@@ -24,6 +24,15 @@ def eventually(condition: Callable[[], T], *, within: float = 10.0) -> T:
         time.sleep(0.005)
 
 
+def is_alive(pid: int) -> bool:
+    """Tell whether a process exists and is no zombie."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
+
+
 def descendants(pid: int) -> set[int]:
     """Return the pids below a process, by the kernel's own list."""
     found: set[int] = set()

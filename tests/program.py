@@ -109,15 +109,6 @@ def children(pid: int) -> set[int]:
     return {int(child) for each in lists for child in each.read_text().split()}
 
 
-def is_alive(pid: int) -> bool:
-    """Tell whether a process exists and is no zombie."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
-
-
 def pid_in(path: Path) -> int:
     """Return the pid that a job has written to a file, once it has."""
     return int(eventually(lambda: path.exists() and path.read_text().strip()))

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import eventually
-from program import JOBVISOR, Program, children, is_alive
+from conftest import eventually, is_alive
+from program import JOBVISOR, Program, children
 
 IN_A_CONTAINER = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
 SLEEPER = '[jobs.sleeper]\ncommand = ["sleep", "600"]\n'

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import descendants, eventually
-from program import JOBVISOR, Program, is_alive, pid_in, program
+from conftest import descendants, eventually, is_alive
+from program import JOBVISOR, Program, pid_in, program
 
 SLEEPER = """
 import time

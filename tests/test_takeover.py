@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import descendants, eventually
-from program import Program, is_alive, program
+from conftest import descendants, eventually, is_alive
+from program import Program, program
 
 CLINGS = """
 import fcntl, os, signal, sys, time

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import descendants, eventually
-from program import JOBVISOR, Program, is_alive, program
+from conftest import descendants, eventually, is_alive
+from program import JOBVISOR, Program, program
 
 COUNTER = """
 import os, time

@@ -94,7 +94,7 @@ def _tried(job: Job, target: Run, manifest: Manifest) -> list[str]:
         "where": job.where,
         "target": target.target,
         "folder": manifest.folder,
-        "path": [manifest.folder, *manifest.settings.pythonpath],
+        "path": manifest.python_path,
     }
     try:
         tried = subprocess.run(  # noqa: S603  # our own interpreter and module

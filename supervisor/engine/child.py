@@ -18,7 +18,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple, NoReturn, TextIO
 
-from supervisor.engine import cgroups, failure, interpreter, linux, standing
+from supervisor import linux
+from supervisor.engine import cgroups, failure, interpreter, standing
 from supervisor.engine.agreed import CHANNEL_FD, STACK_FD
 from supervisor.engine.channel import Channel
 from supervisor.engine.credentials import UnknownAccountError

@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 from typing import NamedTuple
 
 MARKS = (b"JOBVISOR_PROCESS=", b"JOBVISOR_RUN_ID=")
@@ -74,17 +75,10 @@ def descendants(pid: int) -> set[Kin]:
     """Return every process below one, walking again until nothing new appears."""
     found: set[Kin] = set()
     while True:
-        fresh = {seen.kin for below in _walk(pid) if (seen := sight(below)) is not None} - found
+        fresh = {seen.kin for below in islice(tree(pid), 1, None) if (seen := sight(below)) is not None} - found
         if not fresh:
             return found
         found |= fresh
-
-
-def _walk(pid: int) -> list[int]:
-    below = children(pid)
-    for child in list(below):
-        below += _walk(child)
-    return below
 
 
 def run_of(pid: int) -> int | None:

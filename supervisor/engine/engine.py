@@ -7,7 +7,6 @@ by a callback of its own: what fails there stays there.
 
 import asyncio
 import os
-import resource
 import signal
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -15,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from supervisor import page
+from supervisor import linux, page
 from supervisor.core.actions import Spawn, Stop, Tick
 from supervisor.core.board import EngineFact
 from supervisor.core.checks import Told
@@ -23,7 +22,7 @@ from supervisor.core.events import MemoryExceeded, TargetFound, TargetMissing
 from supervisor.core.exits import NO_USAGE, Code, Exit, Lost, NotStarted, Signalled, Usage
 from supervisor.core.job import Job, Run
 from supervisor.core.runs import Attempt, RunId, SlotId
-from supervisor.engine import briefing, cgroups, linux
+from supervisor.engine import briefing, cgroups
 from supervisor.engine.aftermath import bury
 from supervisor.engine.appetite import Appetite
 from supervisor.engine.briefing import Settings
@@ -33,21 +32,14 @@ from supervisor.engine.generation import Generation, Patience
 from supervisor.engine.launch import launch, tick_identity
 from supervisor.engine.line import Line
 from supervisor.engine.mailbox import Mailbox, Refused, Reply
-from supervisor.engine.notices import Notices
+from supervisor.engine.notify_socket import NotifySocket
 from supervisor.engine.probing import Probes
 from supervisor.engine.renewal import DIED, Renewal
 from supervisor.engine.reports import Listener, RunReport
 from supervisor.engine.stack import NONE, Stack
 from supervisor.errors import JobvisorError
-from supervisor.helpers import Standby
+from supervisor.helpers import LONGEST_PAUSE, Pacing, Standby
 from supervisor.wire import Message, is_in_memory, is_pipe, pair
-
-SPARE = 0.05
-"""Seconds before the second replacement in a row of a fork server that died; doubled up to LONGEST_SPARE."""
-LONGEST_SPARE = 5.0
-STEADY_AFTER = 10.0
-"""Seconds after which a fork server that dies has died of something new."""
-
 
 Checkpointed = Callable[[SlotId, str, list[int]], None]
 """Takes what a job asks of its checkpoint: ``keep`` or ``recall``, with the sheet for the answer and the pipe that
@@ -87,7 +79,7 @@ class Ordered:
     """What the process said before the fork server told of it."""
     pid: int | None = None
     pidfd: int | None = None
-    notices: Notices | None = None
+    notify_socket: NotifySocket | None = None
 
 
 class Engine:
@@ -123,7 +115,7 @@ class Engine:
         self._coming: set[Generation] = set()
         """Fork servers with fresh code, each until it is adopted or discarded."""
         self._tasks: set[asyncio.Task[None]] = set()
-        self._spare = 0.0
+        self._pacing = Pacing()
         self._closing = asyncio.Event()
         self._replacing: asyncio.Task[None] | None = None
         self._appetite = Appetite(loop, lambda run_id: self._report(MemoryExceeded(run_id)))
@@ -165,8 +157,7 @@ class Engine:
             OSError: it cannot be started.
         """
         linux.adopt_orphans()
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        linux.allow_most_files()
         self._start_server()
 
     def spawn(self, order: Spawn, output: Output) -> None:
@@ -174,24 +165,31 @@ class Engine:
         listener = RunReport(order.run.run_id, self._report)
         message = launch(order, self._folder, self._settings.cgroup)
         try:
-            notices = self._notices(order, message)
+            notify_socket = self._notify_socket(order, message)
         except OSError as error:
             _close((output.stdout, output.stderr))
             self._refuse_order(listener, error)
             return
-        self._order(order.run.run_id, message, (output.stdout, output.stderr), listener, spawn=order, notices=notices)
+        self._order(
+            order.run.run_id,
+            message,
+            (output.stdout, output.stderr),
+            listener,
+            spawn=order,
+            notify_socket=notify_socket,
+        )
 
-    def _notices(self, order: Spawn, message: Message) -> Notices | None:
+    def _notify_socket(self, order: Spawn, message: Message) -> NotifySocket | None:
         """Return the socket by which a run may say that it is ready or alive, and tell it the address."""
         rules = order.job.supervision
         if order.run.due_at is not None or (rules.ready is not Told.NOTIFY and rules.heartbeat is None):
             return None
         run_id = order.run.run_id
-        notices = Notices(self._loop, lambda told: self._told(self._runs[run_id], told, []))
-        message["env"]["NOTIFY_SOCKET"] = notices.address
+        notify_socket = NotifySocket(self._loop, lambda told: self._told(self._runs[run_id], told, []))
+        message["env"]["NOTIFY_SOCKET"] = notify_socket.address
         if rules.heartbeat is not None:
             message["env"]["WATCHDOG_USEC"] = str(rules.heartbeat // timedelta(microseconds=1))
-        return notices
+        return notify_socket
 
     def run_command(self, run: Attempt, job: Job, argv: tuple[str, ...], done: Done) -> Callable[[], None]:
         """Run a program as a job's own process, to the null device; ``done`` is told how it ended.
@@ -309,7 +307,7 @@ class Engine:
         *,
         server: Generation | None = None,
         spawn: Spawn | None = None,
-        notices: Notices | None = None,
+        notify_socket: NotifySocket | None = None,
     ) -> None:
         try:
             with ExitStack() as undo:
@@ -318,8 +316,8 @@ class Engine:
                 undo.pop_all()
         except OSError as error:
             _close(output)
-            if notices is not None:
-                notices.close()
+            if notify_socket is not None:
+                notify_socket.close()
             self._refuse_order(listener, error)
             return
         channel = Line(
@@ -339,7 +337,7 @@ class Engine:
             fds=(*output, theirs.detach(), *([stack.job_end] if stack is not None else [])),
             slot=spawn.run.slot if spawn is not None else None,
             stack=stack,
-            notices=notices,
+            notify_socket=notify_socket,
         )
         self._runs[run_id] = run
         if run.server is not None:
@@ -439,22 +437,15 @@ class Engine:
 
     async def _replace(self, dead: Generation) -> None:
         await self._bury(dead)
-        pause = 0.0 if dead.refused is not None else self._pause(dead)
+        pause = 0.0 if dead.refused is not None else self._pacing.after(self._loop.time() - dead.started_at)
         while not await self._is_closing_within(pause) and self._server is None:  # none with fresh code meanwhile
             try:
                 self._start_server()
             except OSError as error:
-                self._warn(f"the fork server cannot be started: {error}; trying again in {LONGEST_SPARE:g} s")
-                pause = LONGEST_SPARE
+                self._warn(f"the fork server cannot be started: {error}; trying again in {LONGEST_PAUSE:g} s")
+                pause = LONGEST_PAUSE
             else:
                 return
-
-    def _pause(self, dead: Generation) -> float:
-        """Return how long to wait after a death, so that one that dies again and again does not keep us busy."""
-        is_steady = self._loop.time() - dead.started_at > STEADY_AFTER
-        pause = 0.0 if is_steady else self._spare
-        self._spare = min(max(pause * 2, SPARE), LONGEST_SPARE)
-        return pause
 
     async def _is_closing_within(self, seconds: float) -> bool:
         with suppress(TimeoutError):
@@ -559,8 +550,8 @@ class Engine:
     def _spawned(self, run: Ordered, pid: int, pidfd: int | None) -> None:
         """Note a process; where no descriptor was left for its pidfd, the fork server alone tells of its end."""
         run.pid, run.pidfd = pid, pidfd
-        if run.notices is not None:
-            run.notices.pid = pid
+        if run.notify_socket is not None:
+            run.notify_socket.pid = pid
         _close(run.fds)
         run.fds = ()
         if pidfd is not None:
@@ -597,8 +588,8 @@ class Engine:
 
     def _end(self, run: Ordered, how: Exit, usage: Usage) -> None:
         run.channel.drain()
-        if run.notices is not None:
-            run.notices.drain()
+        if run.notify_socket is not None:
+            run.notify_socket.drain()
         self._forget(run)
         run.listener.ended(how, usage)
 
@@ -606,8 +597,8 @@ class Engine:
         del self._runs[run.run_id]
         self._appetite.forget(run.run_id)
         run.channel.close()
-        if run.notices is not None:
-            run.notices.close()
+        if run.notify_socket is not None:
+            run.notify_socket.close()
         run.mailbox.close()
         if run.stack is not None:
             run.stack.close()

@@ -23,7 +23,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TextIO
 
-from supervisor.engine import cgroups, child, interpreter, linux
+from supervisor import linux
+from supervisor.engine import cgroups, child, interpreter
 from supervisor.engine.agreed import FORK_SERVER, STACK_FD, STACK_SIGNAL
 from supervisor.engine.preload import preload
 from supervisor.engine.probe import probe
@@ -287,8 +288,7 @@ def main() -> None:
     supervisor, so until it serves, this process dies with it.
     """
     _ignore_signals()
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    linux.allow_most_files()
     linux.die_with_parent(signal.SIGKILL)
     linux.adopt_orphans()
     linux.name_process(FORK_SERVER)
@@ -326,7 +326,7 @@ def main() -> None:
             environ_slot=slot,
             command_line=linux.CommandLine(),
             environ=environ,
-            nofile=(settings["nofile"], most),
+            nofile=(settings["nofile"], resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
             stdin=_line_buffered_streams(),
         ),
         cgroups.Delegation(*settings["cgroup"]) if settings["cgroup"] else None,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from errno import EPERM
 from typing import Any
 
-from supervisor.engine import linux
+from supervisor import linux
 from supervisor.engine.credentials import account, become, gid_of, join_group
 
 

@@ -19,16 +19,11 @@ from supervisor import journal
 from supervisor.core.checks import LogMatch
 from supervisor.core.job import Job, LogFiles, LogMode
 from supervisor.core.runs import Attempt, RunId
-from supervisor.helpers import Helper, Standby
+from supervisor.helpers import Helper, Pacing, Standby
 from supervisor.logs import launch
 from supervisor.logs.names import file_name
 from supervisor.wire import Message, Wire
 
-SPARE = timedelta(milliseconds=50)
-"""Before the second replacement in a row of a log process that died; doubled up to LONGEST_SPARE."""
-LONGEST_SPARE = timedelta(seconds=5)
-STEADY_AFTER = timedelta(seconds=10)
-"""A log process that lived this long died of something else than the last one."""
 GRACE = timedelta(seconds=10)
 """After ``stop_timeout``, counted from the supervisor's death: then whoever holds a pipe has escaped from its job."""
 END_WITHIN = timedelta(milliseconds=500)
@@ -108,7 +103,7 @@ class LogProcess:
         self._pidfd = -1
         self._wire: Wire | None = None
         self._started_at = 0.0
-        self._spare = timedelta(0)
+        self._pacing = Pacing()
         self._respawn: asyncio.TimerHandle | None = None
         self._closed: asyncio.Event | None = None
 
@@ -399,10 +394,8 @@ class LogProcess:
         """Start the next log process: at once after a steady one, later after each that was not."""
         if self._closed is not None:
             return
-        if self._loop.time() - self._started_at > STEADY_AFTER.total_seconds():
-            self._spare = timedelta(0)
-        self._respawn = self._loop.call_later(self._spare.total_seconds(), self._start_process)
-        self._spare = min(max(self._spare * 2, SPARE), LONGEST_SPARE)
+        pause = self._pacing.after(self._loop.time() - self._started_at)
+        self._respawn = self._loop.call_later(pause, self._start_process)
 
 
 def _entries(run: Attempt, job: Job) -> list[Message]:

@@ -12,10 +12,8 @@ one by a slice, and what is lost when this process is killed is at most the slic
 It stays small: dataclasses, pathlib, asyncio and loguru would each be a tenth of its memory or more.
 """
 
-import ctypes
 import fcntl
 import os
-import resource
 import select
 import signal
 import socket
@@ -23,7 +21,7 @@ import sys
 import time
 from contextlib import suppress
 
-from supervisor import memory
+from supervisor import linux, memory
 from supervisor.journal import Journal
 from supervisor.logs.console import Console
 from supervisor.logs.file import NOBODY, File
@@ -36,8 +34,6 @@ REPORT_EVERY = 1.0
 """Seconds between two reports of the lines that one sick disk has cost so far."""
 WIDE = 256 * 1024
 """Bytes of a pipe that was found full once: fewer turns for a job that floods."""
-
-_PR_SET_PDEATHSIG = 1
 
 
 class LogServer:
@@ -318,24 +314,16 @@ class LogServer:
                 self._epoll.register(pipe.fd, select.EPOLLIN)
 
 
-def _wake_when_orphaned() -> None:
-    """Get SIGCONT when the thread that started this process ends (prctl(2)); it does nothing but end a stop."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGCONT), 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl")
-
-
 def main() -> None:
     """Serve the supervisor whose socket has the descriptor that the first argument says."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
-    _wake_when_orphaned()
+    linux.die_with_parent(signal.SIGCONT)  # which does nothing but end a stop
     sock = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(sock.fileno(), False)
     os.umask(0o077)
     os.chdir("/")
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    linux.allow_most_files()
     memory.settle()
     LogServer(Wire(sock)).serve()
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import descendants, eventually
-from program import is_alive, program
+from conftest import descendants, eventually, is_alive
+from program import program
 from shell import Shell
 
 CODE = """

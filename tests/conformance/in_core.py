@@ -7,11 +7,10 @@ from manifests import parsed
 from notation import Case, manifest, root
 from world import ONCE_IN_A_LIFE, World, replace
 
-from supervisor.core.actions import Action, Spawn, Stop
+from supervisor.core.actions import Spawn, Stop
 from supervisor.core.board import Effects
 from supervisor.core.events import Event, Ready, RestartRequested, StartRequested, StopRequested
 from supervisor.core.exits import Code, Exit, Signalled
-from supervisor.core.instants import Now
 from supervisor.core.job import Job, Run
 from supervisor.core.status import state_word
 from supervisor.core.tree.report import report_groups
@@ -27,8 +26,6 @@ class CoreCase(World):
 
     def __init__(self, case: Case) -> None:
         made = parsed(manifest(case.tree))
-        self.told: list[str] = []
-        self.names: dict[int, str] = {}
         self.fails = Counter[str]()
         self.marks = {job.name: _marks(job) for job in made.jobs}
         super().__init__(made.jobs, root=replace(ONCE_IN_A_LIFE, max_restarts=root(case.tree)), groups=made.groups)
@@ -36,15 +33,6 @@ class CoreCase(World):
 
     def pass_by(self, time: timedelta) -> None:
         self.until(self.now.wall + time)
-
-    def _watch(self, action: Action, now: Now) -> None:
-        super()._watch(action, now)
-        match action:
-            case Spawn(run=run):
-                self.names[run.run_id] = run.slot.job
-                self.told.append(f"+{run.slot.job}")
-            case Stop(run_id=run_id):
-                self.told.append(f"-{self.names[run_id]}")
 
     def perform(self, effects: Effects) -> None:
         super().perform(effects)

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from conftest import eventually
+from conftest import eventually, is_alive
 from in_core import CoreCase
 from notation import Case, Step, in_order, length, manifest, root
-from program import Program, is_alive, program
+from program import Program, program
 
 from supervisor.control.client import Client, connect
 

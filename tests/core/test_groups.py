@@ -5,10 +5,8 @@ from datetime import timedelta
 import pytest
 from world import SECOND, World, later, long_lived, periodic, replace
 
-from supervisor.core.actions import Action, Spawn, Stop
 from supervisor.core.events import Event, RestartRequested, StartRequested, StopRequested
 from supervisor.core.exits import Code, Exit
-from supervisor.core.instants import Now
 from supervisor.core.job import Backoff as BackoffRule
 from supervisor.core.job import Job, Limit, OnGiveUp, Restart
 from supervisor.core.runs import SlotId
@@ -36,22 +34,11 @@ def group(name: str = "g", strategy: Strategy = ONE, **keys: object) -> Group:
 
 
 class Tree(World):
-    """A world that tells starts and stops as ``+a`` and ``-a``; processes end as soon as they are asked to."""
+    """A world of groups, whose news are starts and stops; processes end as soon as they are asked to."""
 
     def __init__(self, *jobs: Job, groups: tuple[Group, ...], root: int = 0, obedient: bool = True) -> None:
-        self.names: dict[int, str] = {}
-        self.told: list[str] = []
         super().__init__(jobs, groups=groups, root=times(root), obedient=obedient)
         self.until(self.now.wall)
-
-    def _watch(self, action: Action, now: Now) -> None:
-        super()._watch(action, now)
-        match action:
-            case Spawn(run=run):
-                self.names[run.run_id] = run.slot.job
-                self.told.append(f"+{run.slot.job}")
-            case Stop(run_id=run_id):
-                self.told.append(f"-{self.names[run_id]}")
 
     def news(self) -> str:
         """Return what was told since it was asked last, after all that is due now."""

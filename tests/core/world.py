@@ -74,6 +74,10 @@ class World(Simulation):
         self.rows: list[Closed | NotRun | Opened] = [*lost]
         self.orders: list[Action] = []
         self.notes: list[str] = []
+        self.names: dict[int, str] = {}
+        """The job of each run that was ordered."""
+        self.told: list[str] = []
+        """Starts and stops of processes, in order: ``+a`` and ``-a``."""
         self.begin(jobs, dict(self.saved), groups, lost)
 
     def perform(self, effects: Effects) -> None:
@@ -82,6 +86,12 @@ class World(Simulation):
 
     def _watch(self, action: Action, now: Now) -> None:
         self.orders.append(action)
+        match action:
+            case Spawn(run=run):
+                self.names[run.run_id] = run.slot.job
+                self.told.append(f"+{run.slot.job}")
+            case Stop(run_id=run_id):
+                self.told.append(f"-{self.names[run_id]}")
         match action:
             case Keep(record=Saved() as saved):
                 self.saved[saved.slot] = saved

@@ -236,15 +236,6 @@ def real(
         rig.end()
 
 
-def is_alive(pid: int) -> bool:
-    """Tell whether a process exists and is no zombie."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
-
-
 def open_fds() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 

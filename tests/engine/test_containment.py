@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import eventually
+from conftest import eventually, is_alive
 from delegated import delegated
-from rig import Rig, children, is_alive, real
+from rig import Rig, children, real
 
 from supervisor.core.exits import Code, Signalled
 from supervisor.engine import containment

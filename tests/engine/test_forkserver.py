@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import eventually
-from rig import Rig, children, is_alive, open_fds, real
+from conftest import eventually, is_alive
+from rig import Rig, children, open_fds, real
 
+from supervisor import linux
 from supervisor.core.events import Exited, Spawned
 from supervisor.core.exits import Code, Lost, Signalled
-from supervisor.engine import linux
 from supervisor.engine.generation import Patience
 
 CODE = """
@@ -117,7 +117,7 @@ def test_a_fork_server_that_dies_again_and_again_is_replaced_ever_more_slowly(ri
         eventually(
             lambda server=server: rig.call(lambda: rig.engine._server is None or rig.engine._server.pid != server)
         )
-    assert rig.engine._spare > 0.1
+    assert rig.engine._pacing.pause > 0.1
     assert rig.ended(rig.run("done")) == Code(0)
 
 
@@ -127,7 +127,7 @@ def test_fresh_code_that_is_adopted_while_a_dead_fork_server_waits_for_its_repla
     renewal = rig.wait(rig.engine.renew(path=(str(rig.folder),), preload=()))
 
     async def adopt_in_the_pause() -> None:
-        rig.engine._spare = 0.5
+        rig.engine._pacing.pause = 0.5
         dead = rig.engine._server
         os.kill(dead.pid, signal.SIGKILL)
         await dead.gone.wait()

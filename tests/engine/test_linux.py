@@ -12,7 +12,8 @@ import pytest
 from conftest import eventually
 from rig import open_fds
 
-from supervisor.engine import containment, interpreter, linux
+from supervisor import linux
+from supervisor.engine import containment, interpreter
 
 
 def ended(program: str, *args: str, env: dict[str, str] | None = None) -> str:
@@ -23,7 +24,7 @@ def ended(program: str, *args: str, env: dict[str, str] | None = None) -> str:
 
 def test_descriptors_are_closed_from_a_number_on_also_under_a_high_limit() -> None:
     program = (
-        "import os; from supervisor.engine import linux\n"
+        "import os; from supervisor import linux\n"
         "fds = [os.open('/dev/null', 0) for _ in range(50)]\n"
         "linux.close_from(5)\n"
         "print(sorted(map(int, os.listdir('/proc/self/fd'))))\n"
@@ -34,7 +35,7 @@ def test_descriptors_are_closed_from_a_number_on_also_under_a_high_limit() -> No
 @pytest.mark.parametrize("without", ["", "linux._SYS_CLOSE_RANGE = 1023\n"])
 def test_descriptors_are_closed_where_python_or_the_kernel_does_not_know_how(without: str) -> None:
     program = (
-        "import os; from supervisor.engine import linux\n"
+        "import os; from supervisor import linux\n"
         f"linux._is_quick = False\n{without}"
         "fds = [os.open('/dev/null', 0) for _ in range(50)]\n"
         "linux.close_from(5)\n"
@@ -45,7 +46,7 @@ def test_descriptors_are_closed_where_python_or_the_kernel_does_not_know_how(wit
 
 def test_the_environment_in_proc_is_overwritten_in_place_and_read_of_a_fork() -> None:
     program = (
-        "import os, signal; from supervisor.engine import containment, linux\n"
+        "import os, signal; from supervisor import linux; from supervisor.engine import containment\n"
         "slot = linux.EnvironSlot('JOBVISOR_RUN_ID')\n"
         "slot.write('7')\n"
         "pid = os.fork()\n"
@@ -60,7 +61,7 @@ def test_the_environment_in_proc_is_overwritten_in_place_and_read_of_a_fork() ->
 
 def test_a_process_names_itself_and_its_forks() -> None:
     program = (
-        "import os; from supervisor.engine import containment, linux\n"
+        "import os; from supervisor import linux; from supervisor.engine import containment\n"
         "linux.name_process('a (b) c')\n"
         "pid = os.fork()\n"
         "if pid == 0: os._exit(0)\n"
@@ -114,7 +115,7 @@ def test_exit_handlers_are_forgotten_and_the_interpreters_own_are_kept() -> None
 
 def test_a_death_signal_is_that_of_the_forking_process() -> None:
     program = (
-        "import os, time; from supervisor.engine import linux\n"
+        "import os, time; from supervisor import linux\n"
         "pid = os.fork()\n"
         "if pid == 0:\n"
         "    linux.die_with_parent(9); os.write(1, b'%d\\n' % os.getpid()); time.sleep(1000)\n"

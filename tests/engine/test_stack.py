@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import eventually
-from rig import Rig, children, is_alive, real
+from conftest import eventually, is_alive
+from rig import Rig, children, real
 
 from supervisor.core.exits import Signalled
 from supervisor.engine.stack import MOST, NONE, without_engine

@@ -10,7 +10,8 @@ import time
 import pytest
 from stage import on_loop
 
-from supervisor.engine import linux, strangers
+from supervisor import linux
+from supervisor.engine import strangers
 from supervisor.engine.containment import own_children
 from supervisor.engine.strangers import Strangers
 

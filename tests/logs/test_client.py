@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from stage import Stage, job, numbered, on_loop, stage
 
+from supervisor import helpers
 from supervisor.core.job import Job, LogFiles, LogMode
 from supervisor.journal import SOCKET
 from supervisor.logs import client
@@ -197,7 +198,7 @@ async def test_a_log_process_that_dies_at_once_is_tried_ever_less_often(tmp_path
     async with stage(tmp_path) as on:
         for _ in range(4):
             await on.kill_log_process()
-        assert on.logs._spare > 4 * client.SPARE
+        assert on.logs._pacing.pause > 4 * helpers.FIRST_PAUSE
         on.write(job(), b"after all\n")
         await on.eventually(lambda: on.text() == "after all\n")
 

@@ -68,6 +68,11 @@ class Manifest:
     warnings: tuple[str, ...] = ()
     """Sentences about what is allowed and may not mean what its writer thinks."""
 
+    @property
+    def python_path(self) -> tuple[str, ...]:
+        """What every job has first on sys.path: the manifest's folder, then ``[supervisor] pythonpath``."""
+        return (self.folder, *self.settings.pythonpath)
+
 
 def make_settings(values: Mapping[str, Any], around: Surroundings) -> Settings:
     """Return the settings that the keys of ``[supervisor]`` and the surroundings make."""

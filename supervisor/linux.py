@@ -1,7 +1,8 @@
-"""What the engine needs of Linux that Python does not offer: prctl(2), close_range(2), the environment in /proc."""
+"""What we need of Linux and Python does not offer: prctl(2), close_range(2), the environment in /proc."""
 
 import ctypes
 import os
+import resource
 import time
 from contextlib import suppress
 
@@ -33,6 +34,12 @@ def allow_core_dump() -> None:
 def name_process(name: str) -> None:
     """Set what /proc/PID/stat calls this process and its forks until they exec; at most 15 bytes."""
     _prctl(_PR_SET_NAME, name.encode())
+
+
+def allow_most_files() -> None:
+    """Raise this process's own limit of open files as far as it may."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _prctl(option: int, value: int | bytes) -> None:

@@ -16,7 +16,7 @@ _CREDENTIALS = struct.Struct("iII")
 _KINDS = {"READY=1": "ready", "WATCHDOG=1": "heartbeat"}
 
 
-class Notices:
+class NotifySocket:
     """The socket of one run. It has an abstract address, so there is no file that anybody must clean up.
 
     Anybody could send there, so the kernel tells who did (SO_PASSCRED): root, our own user and the job's are heard.
