@@ -40,7 +40,7 @@ from supervisor.core.job import Job
 from supervisor.core.manifest import Manifest
 from supervisor.core.notices import Notices
 from supervisor.core.plan import Plan, fresh_code, turned
-from supervisor.core.runs import Closed, Dumped, Printed, Record, RunId, SlotId
+from supervisor.core.runs import Closed, Dumped, Printed, RunId, SlotId
 from supervisor.core.slot import Slot
 from supervisor.core.states import earliest, process_of
 from supervisor.core.status import Progress, Vital, iso
@@ -290,18 +290,11 @@ class Supervisor:
 
         What is to be kept of it is one transaction: a due time is never dealt with and without a row, nor the reverse.
         """
-        kept: list[Record] = []
-        acks: list[RunId] = []
-        for action in effects.actions:
-            match action:
-                case Keep(record=record, ack=ack):
-                    kept.append(record)
-                    if ack is not None:
-                        acks.append(ack)
-                case _:
-                    self._order(action)
+        kept = [action for action in effects.actions if isinstance(action, Keep)]
         if kept:
-            self._history.keep(kept, acks)
+            self._history.keep([each.record for each in kept], [each.ack for each in kept if each.ack is not None])
+        for action in effects.actions:
+            self._order(action)
         for note in effects.notes:
             logger.warning("{}", note)
         for change in effects.changes:
