@@ -12,6 +12,7 @@ from heapq import heappop, heappush
 from itertools import count
 
 from supervisor.core.actions import Action, Beside, Escalate, Fall, Keep, Kill
+from supervisor.core.deadlines import Deadlines
 from supervisor.core.differences import Difference, Effect, differences, effect
 from supervisor.core.ending import retry_after
 from supervisor.core.events import (
@@ -130,11 +131,8 @@ class Board:
         self._boot = boot
         self._context = Context(seed=seed, ids=count(next_run_id))
         self._by_run: dict[RunId, SlotId] = {}
-        self._deadlines: dict[SlotId, Mono | None] = {}
+        self._deadlines = Deadlines[SlotId]()
         """When each slot wants to be looked at."""
-        self._heap: list[tuple[Mono, int, SlotId]] = []
-        self._queued: dict[SlotId, Mono] = {}
-        """The earliest entry of each slot in the heap: at its deadline, or before."""
         self._tickets = count()
         self._waiters: list[tuple[datetime, int, SlotId]] = []
         self._busy = 0
@@ -275,27 +273,7 @@ class Board:
     def deadline(self) -> Mono | None:
         """Return the monotonic instant at which ``advance`` wants to be called; None is never."""
         kill_at = self.ending.kill_at if self.ending else None
-        return earliest(self._first_deadline(), kill_at, self.tree.deadline())
-
-    def _first_deadline(self) -> Mono | None:
-        """Return the earliest deadline of a slot, whose entry is the first of the heap then."""
-        while self._heap:
-            at, _, slot_id = self._heap[0]
-            is_own = self._queued.get(slot_id) == at
-            if is_own and self._deadlines.get(slot_id) == at:
-                return at
-            heappop(self._heap)
-            if is_own:
-                del self._queued[slot_id]
-                self._queue(slot_id)
-        return None
-
-    def _queue(self, slot_id: SlotId) -> None:
-        """Put a slot's deadline into the heap, unless an entry before it brings it up anyway."""
-        deadline, queued = self._deadlines.get(slot_id), self._queued.get(slot_id)
-        if deadline is not None and (queued is None or deadline < queued):
-            self._queued[slot_id] = deadline
-            heappush(self._heap, (deadline, next(self._tickets), slot_id))
+        return earliest(self._deadlines.first(), kill_at, self.tree.deadline())
 
     def advance(self, now: Now) -> Effects:
         """Answer the passing of time up to ``now``."""
@@ -304,11 +282,10 @@ class Board:
         if self.ending is not None and self.ending.kill_at is not None and self.ending.kill_at <= now.mono:
             self.ending = replace(self.ending, kill_at=None)
             self._end_at_once(now, effects)
-        while (at := self._first_deadline()) is not None and at <= now.mono:
-            _, _, slot_id = heappop(self._heap)
-            del self._queued[slot_id]
+        while (slot_id := self._deadlines.pop(now.mono)) is not None:
             self._call(self.slots[slot_id], now, effects)
-            self._queue(slot_id)
+            if slot_id in self.slots:
+                self._deadlines.set(slot_id, self.slots[slot_id].deadline)
         self.tree.settle(now)
         return self._settled(now, effects)
 
@@ -563,8 +540,7 @@ class Board:
 
     def _forget(self, slot_id: SlotId) -> None:
         del self.slots[slot_id]
-        self._deadlines.pop(slot_id, None)
-        self._queued.pop(slot_id, None)
+        self._deadlines.set(slot_id, None)
 
     def _admit(self, now: Now, effects: Effects) -> None:
         while self._waiters and self._has_room:
@@ -587,10 +563,7 @@ class Board:
                 self._by_run[run_id] = slot_id
         if not slot.is_lane and self.tree.concerns(slot_id):
             self.tree.noticed(before, slot)
-        deadline = slot.deadline
-        if deadline != self._deadlines.get(slot_id):
-            self._deadlines[slot_id] = deadline
-            self._queue(slot_id)
+        self._deadlines.set(slot_id, slot.deadline)
 
 
 _NOBODY = Slot(id=SlotId(""), job=Job(name="", target=Command(argv=())))

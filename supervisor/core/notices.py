@@ -12,12 +12,13 @@ from enum import StrEnum
 from typing import Any
 
 from supervisor.core.board import Change
+from supervisor.core.deadlines import Deadlines
 from supervisor.core.exits import signal_name
 from supervisor.core.instants import Mono, Now
 from supervisor.core.notifier import Notifier, On, Webhook
 from supervisor.core.runs import Attempt, Closed, Outcome, RunId, SlotId
 from supervisor.core.slot import Slot
-from supervisor.core.states import Failed, Running, State, Ticking
+from supervisor.core.states import Failed, Running, State, Ticking, earliest
 from supervisor.core.status import brief, iso, late_at, lateness
 
 _TICK = timedelta(milliseconds=1)
@@ -97,13 +98,15 @@ class Notices:
 
     def __init__(self) -> None:
         self._late: set[SlotId] = set()
-        self._late_at: dict[SlotId, Mono] = {}
-        self._well_at: dict[SlotId, tuple[Mono, RunId]] = {}
+        self._late_at = Deadlines[SlotId]()
+        self._well_at = Deadlines[SlotId]()
+        self._well: dict[SlotId, RunId] = {}
+        """The run that has to go on until then."""
 
     @property
     def deadline(self) -> Mono | None:
         """The monotonic instant at which ``advance`` wants to be called; None is never."""
-        return min((*self._late_at.values(), *(at for at, _ in self._well_at.values())), default=None)
+        return earliest(self._late_at.first(), self._well_at.first())
 
     def notice(self, change: Change) -> list[Notice]:
         """Return what a change is worth telling."""
@@ -125,14 +128,13 @@ class Notices:
     def advance(self, slots: Mapping[SlotId, Slot], now: Now) -> list[Notice]:
         """Return what the passing of time is worth telling."""
         found: list[Notice] = []
-        for slot_id, (_, run_id) in [each for each in self._well_at.items() if each[1][0] <= now.mono]:
-            del self._well_at[slot_id]
+        while (slot_id := self._well_at.pop(now.mono)) is not None:
+            run_id = self._well.pop(slot_id)
             slot = slots.get(slot_id)
             if slot is not None and isinstance(slot.state, Running) and slot.state.process.run.run_id == run_id:
                 text = f"{slot.label} runs well again"
                 found.append(_of(On.RECOVERY, slot, now, text, failures=slot.tally.failed_in_a_row))
-        for slot_id in [slot_id for slot_id, at in self._late_at.items() if at <= now.mono]:
-            del self._late_at[slot_id]
+        while (slot_id := self._late_at.pop(now.mono)) is not None:
             if slot_id in slots:
                 found += self._watch_lateness(slots[slot_id], now)
         return found
@@ -164,18 +166,16 @@ class Notices:
             case Running(process=process) if process.run.due_at is None and slot.tally.failed_in_a_row:
                 well_at = process.began.mono + slot.job.supervision.limit.within
                 if well_at > change.at.mono:
-                    self._well_at[slot.id] = (well_at, process.run.run_id)
+                    self._well_at.set(slot.id, well_at)
+                    self._well[slot.id] = process.run.run_id
             case _:
-                self._well_at.pop(slot.id, None)
+                self._forget_recovery(slot.id)
 
     def _watch_lateness(self, slot: Slot, now: Now) -> list[Notice]:
         """Note when a slot will be late; return that it is, once."""
         why = lateness(slot, now)
         at = late_at(slot) if why is None else None
-        if at is not None:
-            self._late_at[slot.id] = now.mono + max(timedelta(0), at - now.wall) + _TICK
-        else:
-            self._late_at.pop(slot.id, None)
+        self._late_at.set(slot.id, None if at is None else now.mono + max(timedelta(0), at - now.wall) + _TICK)
         if why is None:
             self._late.discard(slot.id)
             return []
@@ -186,8 +186,12 @@ class Notices:
 
     def _forget(self, slot_id: SlotId) -> None:
         self._late.discard(slot_id)
-        self._late_at.pop(slot_id, None)
-        self._well_at.pop(slot_id, None)
+        self._late_at.set(slot_id, None)
+        self._forget_recovery(slot_id)
+
+    def _forget_recovery(self, slot_id: SlotId) -> None:
+        self._well_at.set(slot_id, None)
+        self._well.pop(slot_id, None)
 
 
 def _starts(change: Change) -> Iterator[Notice]:
