@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -33,13 +33,14 @@ def is_alive(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
 
 
-def descendants(pid: int) -> set[int]:
-    """Return the pids below a process, by the kernel's own list."""
+def descendants(pid: int, but: Set[int] = frozenset()) -> set[int]:
+    """Return the pids below a process, by the kernel's own list, but for some and what is below those."""
     found: set[int] = set()
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
         with suppress(FileNotFoundError, ProcessLookupError):  # a thread or process that has ended meanwhile
-            for child in children.read_text().split():
-                found |= {int(child)} | descendants(int(child))
+            for child in map(int, children.read_text().split()):
+                if child not in but:
+                    found |= {child} | descendants(child, but)
     return found
 
 
@@ -51,11 +52,11 @@ def _reap(pid: int) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_process_left() -> Iterator[None]:
-    """A test that leaves a child of this process behind has failed."""
+    """A test that leaves a child of this process behind has failed; what a fixture of many tests starts ends with it."""
     before = descendants(os.getpid())
     yield
     give_up_at = time.monotonic() + 5
-    while (left := descendants(os.getpid()) - before) and time.monotonic() < give_up_at:
+    while (left := descendants(os.getpid(), before)) and time.monotonic() < give_up_at:
         for pid in left:
             _reap(pid)
         time.sleep(0.01)
