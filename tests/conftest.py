@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -33,7 +33,7 @@ def is_alive(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
 
 
-def descendants(pid: int, but: Set[int] = frozenset()) -> set[int]:
+def descendants(pid: int, but: Collection[int] = ()) -> set[int]:
     """Return the pids below a process, by the kernel's own list, but for some and what is below those."""
     found: set[int] = set()
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
@@ -52,7 +52,7 @@ def _reap(pid: int) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_process_left() -> Iterator[None]:
-    """A test that leaves a child of this process behind has failed; what a fixture of many tests starts ends with it."""
+    """A test that leaves a child of this process behind has failed; what serves many tests ends later."""
     before = descendants(os.getpid())
     yield
     give_up_at = time.monotonic() + 5
