@@ -10,7 +10,6 @@ import errno
 import faulthandler
 import fcntl
 import io
-import multiprocessing
 import os
 import resource
 import select
@@ -19,12 +18,12 @@ import socket
 import sys
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TextIO
 
 from supervisor import linux
-from supervisor.engine import cgroups, child, interpreter
+from supervisor.engine import cgroups, child, forking, interpreter
 from supervisor.engine.agreed import FORK_SERVER, STACK_FD, STACK_SIGNAL
 from supervisor.engine.preload import preload
 from supervisor.engine.probe import probe
@@ -38,7 +37,7 @@ SPARE_FDS = 32
 """Descriptors that are kept back from new processes, for the files in /proc by which the living ones are ended."""
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
-_forking = multiprocessing.get_context("fork")
+_Main = Callable[[Message, child.Inherited], None]
 
 
 class ForkServer:
@@ -47,6 +46,7 @@ class ForkServer:
     def __init__(self, wire: Wire, common: child.Common, delegation: cgroups.Delegation | None = None) -> None:
         self._wire = wire
         self._delegation = delegation
+        self._into_cgroup = forking.IntoCgroup()
         self._epoll = select.epoll()
         self._wards = Wards(self._epoll)
         self._noticed = False
@@ -186,12 +186,11 @@ class ForkServer:
         stop_signal, stop_timeout = int(spec["stop_signal"]), spec["stop_timeout"]
         cgroup = self._make_cgroup(spec)
         inherited = child.Inherited(stdout, stderr, channel, stack[0] if stack else None, self._common, cgroup)
-        process = _forking.Process(target=child.main if spec["order"] == "spawn" else probe, args=(spec, inherited))
+        main = child.main if spec["order"] == "spawn" else probe
         try:
-            process.start()
-            pid = process.pid
-            assert pid is not None
-            interpreter.let_go(process)
+            pid = self._fork_into(cgroup, main, spec, inherited) if cgroup is not None else None
+            if pid is None:
+                pid = _fork(main, spec, inherited)
             pidfd = self._introduce(spec["run_id"], pid)
         except OSError:
             if cgroup is not None:
@@ -200,6 +199,25 @@ class ForkServer:
         self._wards.add(
             Ward(spec["run_id"], pid, pidfd, stop_signal=stop_signal, stop_timeout=stop_timeout, cgroup=cgroup)
         )
+
+    def _fork_into(self, cgroup: str, main: _Main, spec: Message, inherited: child.Inherited) -> int | None:
+        """Fork a process that is born in its cgroup; None where it cannot be, and has to join it.
+
+        Raises:
+            OSError: there is no process to be had.
+        """
+        if not self._into_cgroup.can_serve:
+            return None
+        fd = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            return _fork(main, spec, inherited._replace(cgroup=None), self._into_cgroup.fork_into(fd))
+        except OSError as error:
+            if error.errno in forking.NOT_HAD:
+                raise
+            self._into_cgroup.give_up()
+            return None
+        finally:
+            os.close(fd)
 
     def _introduce(self, run_id: int, pid: int) -> int:
         """Tell of a new process, and return its pidfd; one that cannot be told of is ended."""
@@ -243,6 +261,14 @@ class ForkServer:
                 fact |= {"oom_killed": True}
             cpu = usage.ru_utime + usage.ru_stime
             self._tell(fact | {"cpu": max(cpu, toll.cpu), "max_rss": usage.ru_maxrss * 1024})
+
+
+def _fork(main: _Main, spec: Message, inherited: child.Inherited, fork: Callable[[], int] = os.fork) -> int:
+    """Start a process of ``multiprocessing`` that we reap ourselves, and return its pid."""
+    process = interpreter.Process(main, (spec, inherited), fork)
+    process.start()
+    assert process.pid is not None
+    return process.pid
 
 
 def _line_buffered_streams() -> TextIO:

@@ -6,16 +6,49 @@ All of it follows from one wish: a child of ``multiprocessing`` that is, to the 
 import atexit
 import multiprocessing.process
 import multiprocessing.util
+import os
 import sys
 import threading
 import weakref
+from collections.abc import Callable, Sequence
+from multiprocessing import popen_fork
+from multiprocessing.context import ForkProcess
 from typing import Any
 
 
-def let_go(process: Any) -> None:
-    """Keep ``multiprocessing`` from polling the process at each later start, and from holding its pipes: we reap it."""
-    multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]  # noqa: SLF001
-    process._popen.finalizer()  # noqa: SLF001
+class _Forked(popen_fork.Popen):
+    """A fork whose end we see by its pidfd: without the pipes of ``multiprocessing``, which a fork that fails leaks."""
+
+    def __init__(self, process: Any, fork: Callable[[], int]) -> None:
+        self._fork = fork
+        super().__init__(process)
+
+    def _launch(self, process: Any) -> None:
+        self.sentinel = -1
+        self.pid = self._fork()
+        if self.pid == 0:
+            status = 1
+            try:
+                status = process._bootstrap()  # noqa: SLF001
+            finally:
+                os._exit(status)
+
+
+class Process(ForkProcess):
+    """A process of ``multiprocessing`` by a fork of our choice, that we reap ourselves."""
+
+    def __init__(self, target: Callable[..., object], args: Sequence[object], fork: Callable[[], int]) -> None:
+        super().__init__(target=target, args=args)
+        self._fork = fork
+
+    @staticmethod
+    def _Popen(process: Any) -> _Forked:  # noqa: N802  # the name that ``start`` looks for
+        return _Forked(process, process._fork)  # noqa: SLF001
+
+    def start(self) -> None:
+        """Fork; then keep ``multiprocessing`` from polling the process at each later start."""
+        super().start()
+        multiprocessing.process._children.discard(self)  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 _CLEARS_AT_FORK = sys.version_info >= (3, 13)

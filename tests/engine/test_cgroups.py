@@ -78,6 +78,60 @@ def test_each_run_has_a_cgroup_that_is_named_by_it_and_goes_with_it(rig: Rig, cg
     assert not Path(cgroup.path, f"web.{run_id}").exists()
 
 
+BORN_IN = """
+from supervisor.engine import cgroups
+
+def join(path):
+    raise OSError(1, "a job that is born in its cgroup has none to join")
+
+cgroups.join = join
+"""
+NO_CLONE3 = """
+from supervisor.engine import forking
+
+forking._SYS_CLONE3 = 1023
+"""
+A_THREAD = """
+import ctypes
+
+libc = ctypes.CDLL(None)
+libc.pthread_create(ctypes.byref(ctypes.c_ulong()), None, libc.pause, None)
+"""
+
+
+@pytest.mark.parametrize("preload", [BORN_IN, NO_CLONE3, A_THREAD], ids=["born in it", "no clone3", "a native thread"])
+def test_a_process_is_in_its_cgroup_from_the_first_line_on(tmp_path: Path, cgroup: Delegation, preload: str) -> None:
+    (tmp_path / "preloaded.py").write_text(preload)
+    with real(tmp_path, CODE, cgroup=cgroup, preload=["preloaded"]) as rig:
+        for _ in range(2):
+            run_id = rig.run("tells")
+            assert rig.ended(run_id) == Code(0)
+            assert f"/{Path(cgroup.path).name}/web.{run_id}" in rig.out(run_id)
+
+
+def test_a_process_that_is_born_in_a_cgroup_is_as_any_fork(tmp_path: Path) -> None:
+    """It knows its own thread: glibc signals it by the id it remembers, and ends its robust mutexes by their list."""
+    program = (
+        "import ctypes, os, signal, sys, threading; from supervisor.engine import forking\n"
+        "here = os.open(sys.argv[1], os.O_RDONLY)\n"
+        "forks = forking.IntoCgroup()\n"
+        "assert forks.can_serve\n"
+        "os.register_at_fork(before=lambda: print('before'), after_in_parent=lambda: print('parent'),\n"
+        "                    after_in_child=lambda: print('child'))\n"
+        "pid = forks.fork_into(here)()\n"
+        "if pid == 0:\n"
+        "    assert threading.get_native_id() == os.getpid()\n"
+        "    assert forking._thread().robust_list.value == forks._thread.robust_list.value\n"
+        "    ctypes.CDLL(None)['raise'](signal.SIGUSR1)\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n"
+    )
+    with delegated(tmp_path) as claimed:
+        path = cgroups.make(claimed, cgroups.path_of(claimed, "web", 1), {})
+        told = subprocess.run([sys.executable, "-u", "-c", program, path], check=True, capture_output=True, text=True)
+        cgroups.leave(path)
+    assert sorted(told.stdout.split()) == ["-10", "before", "child", "parent"]
+
+
 @pytest.mark.parametrize("end", ["stop", "kill", "itself"])
 def test_what_hides_before_the_stop_ends_with_the_job(rig: Rig, end: str) -> None:
     run_id, pid = hidden(rig, 0.05 if end == "itself" else 1000)

@@ -1,5 +1,6 @@
 """What Python does not offer of Linux, and what it hides of itself, on real processes."""
 
+import errno
 import multiprocessing
 import multiprocessing.process
 import os
@@ -86,15 +87,24 @@ def test_a_mark_names_the_process_before_the_run_and_other_words_are_no_mark() -
     assert run_of() is None
 
 
-def test_a_process_that_is_let_go_is_neither_polled_nor_holds_a_pipe() -> None:
+def test_a_process_is_neither_polled_by_multiprocessing_nor_holds_a_pipe() -> None:
     before = open_fds()
-    process = multiprocessing.get_context("fork").Process(target=os._exit, args=(3,))
+    process = interpreter.Process(os._exit, (3,), os.fork)
     process.start()
-    interpreter.let_go(process)
     assert process not in multiprocessing.process._children
     assert open_fds() == before
     assert process.pid is not None
     assert os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1]) == 3
+
+
+def test_a_fork_that_fails_leaves_no_descriptor() -> None:
+    def refused() -> int:
+        raise OSError(errno.EAGAIN, "no process to be had")
+
+    before = open_fds()
+    with pytest.raises(OSError, match="no process"):
+        interpreter.Process(os._exit, (3,), refused).start()
+    assert open_fds() == before
 
 
 def test_exit_handlers_are_forgotten_and_the_interpreters_own_are_kept() -> None:
