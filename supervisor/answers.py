@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from supervisor import __version__, clock
 from supervisor.core.actions import Keep
-from supervisor.core.board import Board, Effects
+from supervisor.core.board import Board
+from supervisor.core.effects import Effects
 from supervisor.core.events import (
     Event,
     PauseRequested,

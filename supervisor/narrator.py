@@ -2,8 +2,8 @@
 
 from loguru import logger
 
-from supervisor.core.board import Change
 from supervisor.core.durations import format_duration
+from supervisor.core.effects import Change
 from supervisor.core.runs import Closed, NotRun
 from supervisor.core.states import (
     Backoff,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from supervisor.core.board import Change
+from supervisor.core.effects import Change
 
 Observer = Callable[[Change], None]
 

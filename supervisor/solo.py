@@ -11,8 +11,7 @@ from pathlib import Path
 from supervisor import clock
 from supervisor.checkpoints import Checkpoints
 from supervisor.core.actions import Spawn, Stop, Tick
-from supervisor.core.board import EngineFact
-from supervisor.core.events import Cause, Exited, MemoryExceeded, Serving, SpawnFailed, TickEnded
+from supervisor.core.events import Cause, EngineFact, Exited, MemoryExceeded, Serving, SpawnFailed, TickEnded
 from supervisor.core.exits import Code, Exit, Lost, NotStarted, Signalled, describe
 from supervisor.core.job import Job
 from supervisor.core.manifest import Manifest

@@ -23,11 +23,13 @@ from supervisor.checkpoints import Checkpoints
 from supervisor.checks.checks import Checks
 from supervisor.control.server import ControlServer
 from supervisor.core.actions import Action, Keep, Kill, Probe, Spawn, Stop, Tick, Watch
-from supervisor.core.board import Board, Change, Effects, EngineFact, Rules
+from supervisor.core.board import Board, Rules
 from supervisor.core.differences import Effect, settings_differences
+from supervisor.core.effects import Change, Effects
 from supervisor.core.events import (
     Cause,
     Committed,
+    EngineFact,
     Exited,
     Ready,
     RestartRequested,

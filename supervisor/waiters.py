@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from supervisor.core.board import Change
+from supervisor.core.effects import Change
 from supervisor.core.runs import SlotId
 from supervisor.core.slot import Slot
 from supervisor.core.states import Backoff, Barred, Failed, Stopped

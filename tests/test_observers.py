@@ -2,7 +2,7 @@
 
 from world import START, long_lived
 
-from supervisor.core.board import Change
+from supervisor.core.effects import Change
 from supervisor.core.events import Elapsed
 from supervisor.core.slot import slot_of
 from supervisor.observers import Observers

@@ -1,106 +1,55 @@
-"""All slots, their deadlines and what they share. Facts go in, orders and changes come out; nothing is done here.
+"""What all slots share: their groups, ``max_running``, clock steps, shutdown. Facts go in, orders and changes come out.
 
-Deadlines stand in a heap: an event costs O(log jobs), a quiet second costs nothing. An entry whose slot has moved on is
-thrown away when it comes up, or put where the slot's deadline is by then: one that is put off again and again, as a
-heartbeat does, adds nothing.
+Nothing is done here.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from itertools import count
 
 from supervisor.core.actions import Action, Beside, Escalate, Fall, Keep, Kill
-from supervisor.core.deadlines import Deadlines
-from supervisor.core.differences import Difference, Effect, differences, effect
+from supervisor.core.differences import Effect, effect
+from supervisor.core.edits import Edit, edits
+from supervisor.core.effects import Change, Effects
 from supervisor.core.ending import retry_after
 from supervisor.core.events import (
     Admitted,
-    Beat,
     Begun,
     Cause,
-    Checked,
-    Committed,
     Due,
     Edited,
     Elapsed,
+    EngineFact,
     Event,
-    Exited,
-    MemoryExceeded,
     Passed,
-    Ready,
     RestartRequested,
-    Serving,
-    Spawned,
-    SpawnFailed,
     StartRequested,
     StopRequested,
-    TickEnded,
 )
 from supervisor.core.instants import Mono, Now
-from supervisor.core.job import Command, Job, Limit
+from supervisor.core.job import Job, Limit
 from supervisor.core.lifecycle import step
+from supervisor.core.register import Register
 from supervisor.core.rows import drop_made_up
 from supervisor.core.runs import Closed, Forgotten, RunId, Saved, SlotId, Trigger
 from supervisor.core.slot import Context, Slot, slot_of, to_save, with_lost
 from supervisor.core.states import (
     Blocked,
-    Process,
-    Recording,
-    Running,
-    Starting,
-    State,
     Stopped,
-    Stopping,
-    Ticking,
     Waiting,
     Wanted,
     deadline_of,
     earliest,
     is_at_rest,
-    process_of,
 )
-from supervisor.core.timetable import Gap, Unfolded, advance, again, anew, gap, schedule_id, stepped
+from supervisor.core.timetable import Gap, Unfolded, advance, gap, stepped, taken_on
 from supervisor.core.tree.group import Group
 from supervisor.core.tree.tree import EndAll, Tell, Tree
 
-EngineFact = Spawned | SpawnFailed | Exited | Serving | Ready | Beat | Checked | TickEnded | MemoryExceeded | Committed
-"""The facts that name a run, not a slot."""
-
 STEP = timedelta(milliseconds=500)
 """A smaller move of the wall clock against the monotonic one is drift or a slow reading, not a step."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """A slot went from one value to the next, and why; observers get each."""
-
-    before: Slot
-    after: Slot
-    event: Event
-    at: Now
-
-
-@dataclass(slots=True)
-class Effects:
-    """What follows from a fact: orders for the floor below, changes for observers, both in order."""
-
-    actions: list[Action] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    """What the supervisor's own log shall say beside the changes."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edit:
-    """What a reload does to one job; a new one starts, one that is no longer in the manifest stops."""
-
-    name: str
-    before: Job | None
-    after: Job | None
-    effect: Effect
-    differences: tuple[Difference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,22 +73,14 @@ class Board:
     """The slots of a manifest and the rules that span them: root limit, ``max_running``, clock steps, shutdown."""
 
     def __init__(self, rules: Rules, *, seed: str, boot: str, next_run_id: RunId) -> None:
-        self.slots: dict[SlotId, Slot] = {}
+        self._register = Register()
         self.tree = Tree(rules.root, self.slots_of, seed)
         self.rules = rules
         self.ending: Ending | None = None
         self._boot = boot
         self._context = Context(seed=seed, ids=count(next_run_id))
-        self._by_run: dict[RunId, SlotId] = {}
-        self._deadlines = Deadlines[SlotId]()
-        """When each slot wants to be looked at."""
         self._tickets = count()
         self._waiters: list[tuple[datetime, int, SlotId]] = []
-        self._busy = 0
-        self._restless = 0
-        """Slots with a process, or one on its way."""
-        self._instances: dict[str, list[SlotId]] = {}
-        """By job, without lanes."""
         self._jobs: tuple[Job, ...] = ()
         """As the manifest tells them."""
         self._scaled: dict[str, int] = {}
@@ -182,18 +123,18 @@ class Board:
         if isinstance(slot.state, Waiting) and slot.is_periodic and row.run.due_at is not None and not slot.paused:
             retry = retry_after(slot, row.run, now, self._context)
             if retry is not None:
-                self._put(slot_id, replace(slot, state=retry))
+                self._put(replace(slot, state=retry))
 
     def _take_on(self, job: Job, instance: int, saved: Saved | None, now: Now, effects: Effects) -> SlotId:
         slot = slot_of(job, instance, saved)
         known = next((each for each in self.slots_of(job.name) if each.job.target == job.target), slot)
         slot = replace(slot, kind=known.kind, problem=known.problem if known.kind is not None else None)
-        unfolded = self._first_table(job, saved, now)
+        unfolded = taken_on(job, saved, now, self._context.seed, self._boot)
         slot = replace(slot, boot=self._boot, table=unfolded.table if unfolded else None)
         if slot.wanted is Wanted.HELD:
             slot, orders = drop_made_up(slot, "stopped by hand", now, self._context)
             effects.actions += orders
-        self._put(slot.id, slot)
+        self._put(slot)
         effects.actions.append(Keep(slot.saved()))
         self._apply(slot.id, Begun(), now, effects)
         if unfolded:
@@ -203,21 +144,12 @@ class Board:
                 self._apply(slot.id, Passed(due_at, Gap.DOWN.value), now, effects)
         return slot.id
 
-    def _first_table(self, job: Job, saved: Saved | None, now: Now) -> Unfolded | None:
-        if job.schedule is None or not job.enabled:
-            return None
-        seed = self._context.seed
-        if saved is not None and saved.cursor is not None and saved.fingerprint == schedule_id(job):
-            return again(job, saved, now, seed, self._boot)
-        unfolded = anew(job, now, seed, first_sight=saved is None)
-        return replace(unfolded, passed=(*saved.waiting, *unfolded.passed)) if saved else unfolded
-
     # -- facts ---------------------------------------------------------------------------------------------------------
 
     def handle(self, fact: EngineFact, now: Now) -> Effects:
         """Answer a fact about a run; one about a run that nobody knows (a second report) is ignored."""
         effects = Effects()
-        slot_id = self._by_run.get(fact.run_id)
+        slot_id = self._register.slot_at(fact.run_id)
         if slot_id is not None:
             self._apply(slot_id, fact, now, effects)
         return self._settled(now, effects)
@@ -273,7 +205,7 @@ class Board:
     def deadline(self) -> Mono | None:
         """Return the monotonic instant at which ``advance`` wants to be called; None is never."""
         kill_at = self.ending.kill_at if self.ending else None
-        return earliest(self._deadlines.first(), kill_at, self.tree.deadline())
+        return earliest(self._register.deadlines.first(), kill_at, self.tree.deadline())
 
     def advance(self, now: Now) -> Effects:
         """Answer the passing of time up to ``now``."""
@@ -282,10 +214,10 @@ class Board:
         if self.ending is not None and self.ending.kill_at is not None and self.ending.kill_at <= now.mono:
             self.ending = replace(self.ending, kill_at=None)
             self._end_at_once(now, effects)
-        while (slot_id := self._deadlines.pop(now.mono)) is not None:
+        while (slot_id := self._register.deadlines.pop(now.mono)) is not None:
             self._call(self.slots[slot_id], now, effects)
             if slot_id in self.slots:
-                self._deadlines.set(slot_id, self.slots[slot_id].deadline)
+                self._register.deadlines.set(slot_id, self.slots[slot_id].deadline)
         self.tree.settle(now)
         return self._settled(now, effects)
 
@@ -308,7 +240,7 @@ class Board:
                 assert table.queued is not None
                 due, table = table.queued, replace(table, queued=None)
             taken = replace(slot, table=table)
-            self._put(slot.id, taken)
+            self._put(taken)
             effects.actions += to_save(slot, taken)
             self._apply(slot.id, due, now, effects)
         elif elapses_at is not None and elapses_at <= now.mono:
@@ -335,7 +267,7 @@ class Board:
         slot = self.slots[slot_id]
         if unfolded.table is not slot.table:
             moved = replace(slot, table=unfolded.table)
-            self._put(slot_id, moved)
+            self._put(moved)
             effects.actions += to_save(slot, moved)
         for due_at in unfolded.passed:
             self._apply(slot_id, Passed(due_at, why.value), now, effects)
@@ -346,27 +278,7 @@ class Board:
 
     def edits(self, jobs: Sequence[Job]) -> tuple[Edit, ...]:
         """Return what applying these jobs would do, job by job, in manifest order; removed ones last."""
-        if tuple(jobs) == self._jobs:
-            jobs = self._as_scaled(jobs)
-        known = {slot.job.name: slot for slot in self.slots.values() if slot.wanted is not Wanted.REMOVED}
-        wanted = {job.name: job for job in jobs}
-        found = [self._edit(known.get(job.name), job) for job in jobs]
-        found += (
-            Edit(name=name, before=slot.job, after=None, effect=Effect.STOP)
-            for name, slot in known.items()
-            if name not in wanted
-        )
-        return tuple(found)
-
-    def _edit(self, slot: Slot | None, job: Job) -> Edit:
-        if slot is None:
-            return Edit(name=job.name, before=None, after=job, effect=Effect.START if job.enabled else Effect.NONE)
-        takes = effect(slot.job, job, slot.kind)
-        instances = (self.slots.get(SlotId(job.name, number)) for number in range(1, slot.job.instances + 1))
-        if takes is Effect.RESTART and all(each is None or isinstance(each.state, Stopped) for each in instances):
-            takes = Effect.NEXT_RUN
-        found = differences(slot.job, job, slot.kind) if takes is not Effect.NONE else ()
-        return Edit(name=job.name, before=slot.job, after=job, effect=takes, differences=found)
+        return edits(self.slots, self._as_scaled(jobs) if tuple(jobs) == self._jobs else jobs)
 
     def apply(self, jobs: Sequence[Job], now: Now, groups: Sequence[Group] = (), *, at_once: bool = False) -> Effects:
         """Make the board that of an edited manifest; only what changed is touched.
@@ -404,8 +316,7 @@ class Board:
                 self._apply(slot_id, StartRequested(), now, effects)
             elif slot.job != job or slot.job.origins != job.origins:
                 self._change(slot, Edited(job, at_once), now, effects)
-        order = {slot_id: place for place, slot_id in enumerate(wanted)}
-        self.slots = dict(sorted(self.slots.items(), key=lambda at: order.get(replace(at[0], lane=0), len(order))))
+        self._register.sort({slot_id: place for place, slot_id in enumerate(wanted)})
         return self._settled(now, effects)
 
     def _change(self, slot: Slot, event: Edited, now: Now, effects: Effects) -> None:
@@ -433,44 +344,39 @@ class Board:
         for slot_id, slot in list(self.slots.items()):
             if slot.wanted is Wanted.UP:
                 self._apply(slot_id, StopRequested(Cause.SHUTDOWN), now, effects)
-        effects.actions += [Kill(process.run.run_id, dump=True) for process in self._processes]
+        effects.actions += [Kill(process.run.run_id, dump=True) for process in self._register.processes]
 
     def kill_all(self) -> Effects:
         """End every process now."""
-        return Effects([Kill(process.run.run_id) for process in self._processes])
+        return Effects([Kill(process.run.run_id) for process in self._register.processes])
 
     @property
     def is_at_rest(self) -> bool:
         """True when no process runs or is on its way."""
-        return not self._restless
+        return not self._register.restless
 
     # -- looking -------------------------------------------------------------------------------------------------------
 
+    @property
+    def slots(self) -> Mapping[SlotId, Slot]:
+        """All slots, in manifest order."""
+        return self._register.slots
+
     def slots_of(self, job: str) -> list[Slot]:
         """Return the instances of a job."""
-        return [self.slots[slot_id] for slot_id in self._instances.get(job, ())]
+        return self._register.slots_of(job)
 
     def lanes(self, slot_id: SlotId) -> tuple[SlotId, ...]:
         """Return the runs beside a slot's own."""
-        if not self.slots[slot_id].beside:
-            return ()
-        return tuple(at for at in self.slots if at.lane and replace(at, lane=0) == slot_id)
+        return self._register.lanes(slot_id)
 
     def runs_of(self, run_id: RunId) -> tuple[RunId, ...]:
         """Return the runs that are in progress in the process of a run: its own, and a Worker's tick."""
-        slot = self.slots.get(self._by_run.get(run_id, _NOBODY.id))
-        match slot.state if slot is not None else None:
-            case Ticking(tick=tick) | Stopping(tick=Ticking(tick=tick)):
-                return run_id, tick.run_id
-        return (run_id,)
+        return self._register.runs_of(run_id)
 
     @property
     def _has_room(self) -> bool:
-        return self.rules.max_running is None or self._busy < self.rules.max_running
-
-    @property
-    def _processes(self) -> list[Process]:
-        return [at for at in (process_of(slot.state) for slot in self.slots.values()) if at is not None]
+        return self.rules.max_running is None or self._register.busy < self.rules.max_running
 
     # -- the one way in ------------------------------------------------------------------------------------------------
 
@@ -480,7 +386,7 @@ class Board:
         self._context.cleared = self.tree.admits(event.job if isinstance(event, Edited) else before.job)
         after, actions = step(before, event, now, self._context)
         if after is not before:
-            self._put(slot_id, after)
+            self._put(after)
             effects.changes.append(Change(before=before, after=after, event=event, at=now))
         if isinstance(after.state, Blocked) and after.state is not before.state:
             due_at = after.state.run.due_at
@@ -512,35 +418,30 @@ class Board:
         assert due_at is not None
         main = self.slots[slot_id]
         lane = next(at for at in (replace(slot_id, lane=n) for n in count(1)) if at not in self.slots)
-        self._put(slot_id, replace(main, beside=main.beside + 1, tally=main.tally.with_start()))
-        self._put(lane, Slot(id=lane, job=main.job, state=Waiting(now), kind=main.kind))
+        self._put(replace(main, beside=main.beside + 1, tally=main.tally.with_start()))
+        self._put(Slot(id=lane, job=main.job, state=Waiting(now), kind=main.kind))
         self._apply(lane, Due(due_at, trigger), now, effects)
 
     def _count_lane(self, slot_id: SlotId, row: Closed, now: Now, effects: Effects) -> None:
         main = self.slots.get(slot_id)
         if main is not None:
             counted = replace(main, tally=main.tally.with_end(row))
-            self._put(slot_id, counted)
+            self._put(counted)
             effects.actions += to_save(main, counted)
             effects.changes.append(Change(before=main, after=counted, event=Elapsed(), at=now))
 
     def _clear(self, slot: Slot, now: Now, effects: Effects) -> None:
         """Forget a lane that has done its run, and a job that is removed."""
         if slot.is_lane:
-            self._forget(slot.id)
+            self._register.forget(slot.id)
             main = self.slots.get(replace(slot.id, lane=0))
             if main is not None:
-                self._put(main.id, replace(main, beside=main.beside - 1))
+                self._put(replace(main, beside=main.beside - 1))
                 if is_at_rest(main.state):
                     self._clear(self.slots[main.id], now, effects)
         elif slot.wanted is Wanted.REMOVED and isinstance(slot.state, Stopped) and not slot.beside:
-            self._forget(slot.id)
-            self._instances[slot.id.job].remove(slot.id)
+            self._register.forget(slot.id)
             effects.actions.append(Keep(Forgotten(slot=slot.id)))
-
-    def _forget(self, slot_id: SlotId) -> None:
-        del self.slots[slot_id]
-        self._deadlines.set(slot_id, None)
 
     def _admit(self, now: Now, effects: Effects) -> None:
         while self._waiters and self._has_room:
@@ -549,48 +450,12 @@ class Board:
             if slot is not None and isinstance(slot.state, Blocked):
                 self._apply(slot_id, Admitted(), now, effects)
 
-    def _put(self, slot_id: SlotId, slot: Slot) -> None:
-        before = self.slots.get(slot_id, _NOBODY)
-        self.slots[slot_id] = slot
-        if before is _NOBODY and not slot.is_lane:
-            self._instances.setdefault(slot_id.job, []).append(slot_id)
-        if slot.state is not before.state:
-            self._busy += _is_busy(slot.state) - _is_busy(before.state)
-            self._restless += is_at_rest(before.state) - is_at_rest(slot.state)
-            for run_id in _runs_of(before.state):
-                self._by_run.pop(run_id, None)
-            for run_id in _runs_of(slot.state):
-                self._by_run[run_id] = slot_id
-        if not slot.is_lane and self.tree.concerns(slot_id):
+    def _put(self, slot: Slot) -> None:
+        before = self._register.put(slot)
+        if not slot.is_lane and self.tree.concerns(slot.id):
             self.tree.noticed(before, slot)
-        self._deadlines.set(slot_id, slot.deadline)
-
-
-_NOBODY = Slot(id=SlotId(""), job=Job(name="", target=Command(argv=())))
-"""Stands for a slot that is not on the board."""
 
 
 def _offset(now: Now) -> datetime:
     """Return the wall instant of monotonic zero: it moves only when the wall clock is set."""
     return now.wall - now.mono
-
-
-def _is_busy(state: State) -> bool:
-    """Tell whether a state takes one of ``max_running`` places: the run of a due time is active."""
-    match state:
-        case Ticking():
-            return True
-        case Recording(run=run):
-            return run.due_at is not None
-        case Starting(process=process) | Running(process=process):
-            return process.run.due_at is not None
-        case Stopping(process=process, tick=tick):
-            return tick is not None or process.run.due_at is not None
-    return False
-
-
-def _runs_of(state: State) -> tuple[RunId, ...]:
-    """Return the run ids by which facts about a state come in."""
-    process = process_of(state)
-    own = (process.run.run_id,) if process is not None else ()
-    return (state.run.run_id, *own) if isinstance(state, Recording) else own

@@ -240,6 +240,9 @@ class Edited:
     at_once: bool = False
 
 
+EngineFact = Spawned | SpawnFailed | Exited | Serving | Ready | Beat | Checked | TickEnded | MemoryExceeded | Committed
+"""The facts that name a run, not a slot."""
+
 Event = (
     Spawned
     | SpawnFailed

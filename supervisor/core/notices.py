@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from supervisor.core.board import Change
 from supervisor.core.deadlines import Deadlines
+from supervisor.core.effects import Change
 from supervisor.core.exits import signal_name
 from supervisor.core.instants import Mono, Now
 from supervisor.core.notifier import Notifier, On, Webhook

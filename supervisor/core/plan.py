@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from supervisor.core.board import Edit
 from supervisor.core.differences import Difference, Effect, keeps_process
+from supervisor.core.edits import Edit
 from supervisor.core.job import Command
 from supervisor.core.runs import SlotId
 from supervisor.core.slot import Slot

@@ -11,7 +11,8 @@ from heapq import heappop, heappush
 from itertools import count
 
 from supervisor.core.actions import Action, Keep, Kill, Spawn, Stop, Tick
-from supervisor.core.board import Board, Effects
+from supervisor.core.board import Board
+from supervisor.core.effects import Effects
 from supervisor.core.events import Committed, Exited, Serving, Spawned, TargetFound, TickEnded
 from supervisor.core.exits import Code, ErrorRecord, Exit, Signalled
 from supervisor.core.instants import Mono, Now

@@ -86,6 +86,16 @@ class Unfolded:
     due: Due | None = None
 
 
+def taken_on(job: Job, saved: Saved | None, now: Now, seed: str, boot: str) -> Unfolded | None:
+    """Return the timetable of a job that a supervisor begins with; None where it has no due times."""
+    if job.schedule is None or not job.enabled:
+        return None
+    if saved is not None and saved.cursor is not None and saved.fingerprint == schedule_id(job):
+        return again(job, saved, now, seed, boot)
+    unfolded = anew(job, now, seed, first_sight=saved is None)
+    return replace(unfolded, passed=(*saved.waiting, *unfolded.passed)) if saved else unfolded
+
+
 def anew(job: Job, now: Now, seed: str, *, first_sight: bool) -> Unfolded:
     """Return the timetable of a job that is seen for the first time or was edited: it has missed nothing."""
     assert job.schedule is not None

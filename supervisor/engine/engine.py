@@ -16,9 +16,8 @@ from typing import Any
 
 from supervisor import linux, page
 from supervisor.core.actions import Spawn, Stop, Tick
-from supervisor.core.board import EngineFact
 from supervisor.core.checks import Told
-from supervisor.core.events import MemoryExceeded, TargetFound, TargetMissing
+from supervisor.core.events import EngineFact, MemoryExceeded, TargetFound, TargetMissing
 from supervisor.core.exits import NO_USAGE, Code, Exit, Lost, NotStarted, Signalled, Usage
 from supervisor.core.job import Job, Run
 from supervisor.core.runs import Attempt, RunId, SlotId

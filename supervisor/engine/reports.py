@@ -4,8 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Protocol
 
-from supervisor.core.board import EngineFact
-from supervisor.core.events import Beat, Exited, Ready, Serving, Spawned, SpawnFailed, TickEnded
+from supervisor.core.events import Beat, EngineFact, Exited, Ready, Serving, Spawned, SpawnFailed, TickEnded
 from supervisor.core.exits import ErrorRecord, Exit, NotStarted, Usage
 from supervisor.core.runs import RunId
 from supervisor.engine.failure import LONGEST_MESSAGE, LONGEST_TRACEBACK

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 
-from supervisor.core.board import Change
+from supervisor.core.effects import Change
 from supervisor.core.instants import Mono, Now
 from supervisor.core.runs import SlotId
 from supervisor.core.slot import Slot

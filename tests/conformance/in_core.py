@@ -8,7 +8,7 @@ from notation import Case, manifest, root
 from world import ONCE_IN_A_LIFE, World, replace
 
 from supervisor.core.actions import Spawn, Stop
-from supervisor.core.board import Effects
+from supervisor.core.effects import Effects
 from supervisor.core.events import Event, Ready, RestartRequested, StartRequested, StopRequested
 from supervisor.core.exits import Code, Exit, Signalled
 from supervisor.core.job import Job, Run

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from world import MINUTE, SECOND, World, at, long_lived, periodic, worker
 
-from supervisor.core.board import Effects
+from supervisor.core.effects import Effects
 from supervisor.core.events import StartRequested
 from supervisor.core.exits import Code
 from supervisor.core.job import Job, Limit, Overlap

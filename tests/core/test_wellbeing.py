@@ -165,11 +165,11 @@ def test_what_a_job_does_not_ask_for_changes_nothing(fact: Ready | Beat | Checke
 def test_a_job_that_calls_in_all_the_time_costs_no_more_than_one_deadline() -> None:
     world = World((ready_by_word(heartbeat=3600 * SECOND), periodic()))
     tell(world, Ready(run_id(world)))
-    before = len(world.board._deadlines)
+    before = len(world.board._register.deadlines)
     for _ in range(100):
         world.until(world.now.wall + SECOND)  # the other job's is always the first of all deadlines
         tell(world, Beat(run_id(world)))
-    assert len(world.board._deadlines) <= before
+    assert len(world.board._register.deadlines) <= before
     world.until(world.now.wall + 3599 * SECOND)
     assert world.stops() == []
     world.until(world.now.wall + SECOND)

@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from supervisor.core.actions import Action, Keep, Spawn, Stop, Tick
-from supervisor.core.board import Board, Effects, Rules
+from supervisor.core.board import Board, Rules
+from supervisor.core.effects import Effects
 from supervisor.core.events import Cause, Event
 from supervisor.core.exits import Exit
 from supervisor.core.instants import Now

@@ -6,8 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from supervisor.core.actions import Spawn, Stop, Tick
-from supervisor.core.board import EngineFact
-from supervisor.core.events import Exited, Serving, Spawned, SpawnFailed, TargetFound, TargetMissing, TickEnded
+from supervisor.core.events import (
+    EngineFact,
+    Exited,
+    Serving,
+    Spawned,
+    SpawnFailed,
+    TargetFound,
+    TargetMissing,
+    TickEnded,
+)
 from supervisor.core.exits import Code, ErrorRecord, Exit, NotStarted, Signalled
 from supervisor.core.job import Command, Job, Run
 from supervisor.core.kind import Kind

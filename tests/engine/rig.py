@@ -14,8 +14,7 @@ from typing import Any, TypeVar
 from conftest import eventually
 
 from supervisor.core.actions import Spawn, Stop, Tick
-from supervisor.core.board import EngineFact
-from supervisor.core.events import Cause, Exited, Serving, Spawned, TargetFound, TargetMissing, TickEnded
+from supervisor.core.events import Cause, EngineFact, Exited, Serving, Spawned, TargetFound, TargetMissing, TickEnded
 from supervisor.core.exits import Exit
 from supervisor.core.job import Command, Job, Process, Run, Supervision
 from supervisor.core.runs import Attempt, SlotId, Trigger

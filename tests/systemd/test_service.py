@@ -14,7 +14,7 @@ from manager import Manager, manager
 from program import Program, program
 from stage import on_loop
 
-from supervisor.core.board import Change
+from supervisor.core.effects import Change
 from supervisor.core.events import Elapsed
 from supervisor.core.instants import Now
 from supervisor.core.job import Command, Job

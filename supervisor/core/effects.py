@@ -1,0 +1,28 @@
+"""What follows from a fact: orders for the floor below, and the changes that observers are told of."""
+
+from dataclasses import dataclass, field
+
+from supervisor.core.actions import Action
+from supervisor.core.events import Event
+from supervisor.core.instants import Now
+from supervisor.core.slot import Slot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A slot went from one value to the next, and why; observers get each."""
+
+    before: Slot
+    after: Slot
+    event: Event
+    at: Now
+
+
+@dataclass(slots=True)
+class Effects:
+    """What follows from a fact: orders for the floor below, changes for observers, both in order."""
+
+    actions: list[Action] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What the supervisor's own log shall say beside the changes."""
