@@ -188,7 +188,12 @@ class Rig:
     @property
     def server(self) -> int:
         """The pid of the fork server, once it serves."""
-        return eventually(lambda: self.call(lambda: self.engine._server and self.engine._server.pid))
+        return eventually(lambda: self.call(self.current))
+
+    def current(self) -> int | None:
+        """The pid of the fork server of now, in the loop's thread."""
+        server = self.engine._servers.current
+        return server.pid if server is not None else None
 
 
 def _full(target: str) -> str:

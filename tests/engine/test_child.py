@@ -218,7 +218,7 @@ def test_the_surroundings_of_a_python_job(rig: Rig) -> None:
 
 def rig_limits(rig: Rig) -> tuple[int, int]:
     """Return the limits that the engine found when it was made."""
-    soft: int = rig.engine._settings.nofile
+    soft: int = rig.engine._servers.settings.nofile
     return soft, resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
 

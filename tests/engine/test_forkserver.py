@@ -1,5 +1,6 @@
 """The fork server and its supervisor: each outlives the other's death, and neither waits for a sick one for ever."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -115,9 +116,11 @@ def test_a_fork_server_that_dies_again_and_again_is_replaced_ever_more_slowly(ri
         seen.append((server, float(Path(f"/proc/{server}/stat").read_text().rpartition(")")[2].split()[19])))
         os.kill(server, signal.SIGKILL)
         eventually(
-            lambda server=server: rig.call(lambda: rig.engine._server is None or rig.engine._server.pid != server)
+            lambda server=server: rig.call(
+                lambda: rig.engine._servers.current is None or rig.engine._servers.current.pid != server
+            )
         )
-    assert rig.engine._pacing.pause > 0.1
+    assert rig.engine._servers.pacing.pause > 0.1
     assert rig.ended(rig.run("done")) == Code(0)
 
 
@@ -127,12 +130,12 @@ def test_fresh_code_that_is_adopted_while_a_dead_fork_server_waits_for_its_repla
     renewal = rig.wait(rig.engine.renew(path=(str(rig.folder),), preload=()))
 
     async def adopt_in_the_pause() -> None:
-        rig.engine._pacing.pause = 0.5
-        dead = rig.engine._server
+        rig.engine._servers.pacing.pause = 0.5
+        dead = rig.engine._servers.current
         os.kill(dead.pid, signal.SIGKILL)
         await dead.gone.wait()
         rig.engine.adopt(renewal)
-        await rig.engine._replacing
+        await rig.engine._servers.replacing
 
     rig.wait(adopt_in_the_pause())
     assert rig.server == renewal.server.pid
@@ -143,7 +146,9 @@ def test_the_death_of_a_fork_server_leaves_one_with_fresh_code_alone(rig: Rig) -
     renewal = rig.wait(rig.engine.renew(path=(str(rig.folder),), preload=()))
     dead = rig.server
     os.kill(dead, signal.SIGKILL)
-    eventually(lambda: rig.call(lambda: rig.engine._server is not None and rig.engine._server.pid != dead))
+    eventually(
+        lambda: rig.call(lambda: rig.engine._servers.current is not None and rig.engine._servers.current.pid != dead)
+    )
     rig.call(rig.engine.adopt, renewal)
     assert rig.server == renewal.server.pid
     assert rig.ended(rig.run("done")) == Code(0)
@@ -305,3 +310,13 @@ def test_when_both_die_no_first_process_of_a_job_is_left(
     for pid in family:
         if is_alive(pid):
             os.kill(pid, signal.SIGKILL)  # what only a cgroup ends
+
+
+def test_a_renewal_that_is_cancelled_leaves_no_fork_server(rig: Rig, tmp_path: Path) -> None:
+    (tmp_path / "endless.py").write_text("import time\nwhile True: time.sleep(1)\n")
+    mine = children(os.getpid())
+    renewing = asyncio.run_coroutine_threadsafe(rig.engine.renew(path=(str(tmp_path),), preload=("endless",)), rig.loop)
+    eventually(lambda: children(os.getpid()) - mine)
+    renewing.cancel()
+    eventually(lambda: children(os.getpid()) == mine)
+    assert rig.ended(rig.run("done")) == Code(0)

@@ -144,5 +144,5 @@ def test_a_probe_survives_its_fork_server(rig: Rig) -> None:
     told: list[object] = []
     rig.call(rig.engine.probe, [rig.job("slow:run")], lambda _, fact: told.append(fact))
     eventually(flag.exists)
-    rig.call(rig.engine._server.kill)
+    rig.call(rig.engine._servers.current.kill)
     assert eventually(lambda: told) == [TargetFound(Kind.FUNCTION)]

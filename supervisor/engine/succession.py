@@ -1,0 +1,285 @@
+"""The succession of fork servers: one makes the new runs, older ones stay until their last run has ended.
+
+A fork server that dies loses nothing: orders that it had not answered are given again to the next one, and what it had
+made is buried, and reported as lost.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
+
+from supervisor import linux
+from supervisor.core.runs import RunId
+from supervisor.engine import briefing, cgroups
+from supervisor.engine.aftermath import bury
+from supervisor.engine.briefing import Settings
+from supervisor.engine.generation import Generation, Patience
+from supervisor.engine.ordered import Ordered
+from supervisor.engine.probing import Probes
+from supervisor.engine.renewal import DIED, Renewal
+from supervisor.errors import JobvisorError
+from supervisor.helpers import LONGEST_PAUSE, Helper, Pacing
+from supervisor.wire import Message
+
+
+class Succession:
+    """The fork servers that live, and which of them has which run."""
+
+    def __init__(  # each by its name, from the one place that has them all
+        self,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        settings: Settings,
+        patience: Patience,
+        runs: Mapping[RunId, Ordered],
+        hear: Callable[[Message, list[int]], None],
+        lost: Callable[[Ordered, str], None],
+        trial: Callable[[Generation], Probes],
+        warn: Callable[[str], None],
+    ) -> None:
+        """Look at the engine's ``runs``; ``hear`` takes facts about them, ``lost`` one whose fork server is dead."""
+        self._loop = loop
+        self.settings = settings
+        self._patience = patience
+        self._runs = runs
+        self._hear = hear
+        self._lost = lost
+        self._make_trial = trial
+        self._warn = warn
+        self._warnings: dict[str, str] = {}
+        self.current: Generation | None = None
+        """The one that makes new runs; None while there is none."""
+        self._elders: set[Generation] = set()
+        """Those with old code, each until its last run has ended."""
+        self._coming: set[Generation] = set()
+        """Those with fresh code, each until it is adopted or discarded."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.pacing = Pacing()
+        self._closing = asyncio.Event()
+        self.replacing: asyncio.Task[None] | None = None
+        """Puts another one in the place of the last that died."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What status says of the fork server and its preload modules."""
+        return tuple(self._warnings.values())
+
+    @property
+    def _living(self) -> list[Generation]:
+        return [server for server in (self.current, *self._elders, *self._coming) if server is not None]
+
+    # -- orders --------------------------------------------------------------------------------------------------------
+
+    def start(self, helper: Helper | None) -> None:
+        """Exec the first one, unless it is there and briefed already; runs can be given at once.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+        linux.adopt_orphans()
+        linux.allow_most_files()
+        self._start_server(helper or briefing.begin(self.settings))
+
+    def give(self, run: Ordered, server: Generation | None = None) -> None:
+        """Have a run made by this fork server, or by that of now, or else by the next one."""
+        run.server = server or self.current
+        if run.server is not None:
+            run.server.tell(run.message, run.fds)
+            run.server.expect_answer()
+
+    def tell(self, run: Ordered, message: Message) -> None:
+        """Tell the fork server of a run; a run without a process yet may be made by the next one, which is told too."""
+        if run.pid is None:
+            run.later.append(message)
+        if run.server is not None:
+            run.server.tell(message)
+            run.server.expect_answer()
+
+    def left(self, run: Ordered) -> None:
+        """Note that a run is over: a fork server with old code goes with its last one."""
+        if run.server in self._elders:
+            self._retire(run.server)
+
+    # -- one that dies -------------------------------------------------------------------------------------------------
+
+    def _start_server(self, helper: Helper) -> None:
+        self.current = server = Generation(
+            helper, self._patience, loop=self._loop, hear=self._hear, died=self._died, say=self._say
+        )
+        for run in self._runs.values():
+            if run.server is None:
+                self._give_again(run, server)
+
+    @staticmethod
+    def _give_again(run: Ordered, server: Generation) -> None:
+        run.server = server
+        run.early.clear()  # of a process that died with the last fork server
+        server.tell(run.message, run.fds)
+        for message in run.later:
+            server.tell(message)
+
+    def _say(self, key: str, warning: str) -> None:
+        if self._warnings.get(key) != warning:
+            self._warnings[key] = warning
+            self._warn(warning)
+
+    def _died(self, server: Generation) -> None:
+        """Bury what the fork server had, then start another, at once where the last one was steady."""
+        if server is not self.current:
+            if server in self._elders and any(run.server is server for run in self._runs.values()):
+                self._warn("the old fork server died; the jobs that it still had are lost and start again")
+            self._elders.discard(server)
+            self._coming.discard(server)
+            self._in_background(self._bury(server))
+            return
+        self.current = None
+        if server.refused is not None:
+            preload = tuple(name for name in self.settings.preload if name != server.refused)
+            self.settings = self.settings._replace(preload=preload)
+        elif not self._closing.is_set():
+            self._warn("the fork server died; its jobs are lost and start again")
+        self.replacing = self._loop.create_task(self._replace(server))
+
+    async def _bury(self, dead: Generation) -> None:
+        """Report the runs of a dead fork server as lost when nothing of them is left; give what it had not made again.
+
+        What it had not made is given to the fork server of now, where there is one, else to the next.
+        """
+        dead.kill()
+        await dead.ended()
+        own = [run for run in self._runs.values() if run.server is dead]
+        lost = [run for run in own if run.pid is not None]
+        leaders = {run.pid: run.pidfd for run in lost if run.pid is not None and run.pidfd is not None}
+        for pidfd in leaders.values():
+            self._loop.remove_reader(pidfd)
+        alive = {server.pid for server in self._living}
+        await bury(self._loop, leaders, {run.run_id for run in own}, own_cgroups=self._cgroups_of(own), spared=alive)
+        for run in lost:
+            self._lost(run, "the fork server died")
+        for run in own:
+            if run.pid is None:
+                run.server = None
+                if self.current is not None:
+                    self._give_again(run, self.current)
+
+    def _cgroups_of(self, runs: Iterable[Ordered]) -> list[str]:
+        delegation = self.settings.cgroup
+        if delegation is None:
+            return []
+        return [cgroups.path_of(delegation, run.message["job"], run.run_id) for run in runs]
+
+    async def _replace(self, dead: Generation) -> None:
+        await self._bury(dead)
+        pause = 0.0 if dead.refused is not None else self.pacing.after(self._loop.time() - dead.started_at)
+        while not await self._is_closing_within(pause) and self.current is None:  # none with fresh code meanwhile
+            try:
+                self._start_server(briefing.begin(self.settings))
+            except OSError as error:
+                self._warn(f"the fork server cannot be started: {error}; trying again in {LONGEST_PAUSE:g} s")
+                pause = LONGEST_PAUSE
+            else:
+                return
+
+    async def _is_closing_within(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), seconds)
+        return self._closing.is_set()
+
+    # -- fresh code ----------------------------------------------------------------------------------------------------
+
+    async def renew(self, *, path: Sequence[str], preload: Sequence[str]) -> Renewal:
+        """Return a fork server that has imported ``preload`` afresh, to be tried, then adopted or discarded.
+
+        Raises:
+            JobvisorError: it cannot be started, or died.
+        """
+        settings = self.settings._replace(path=tuple(path), preload=tuple(preload))
+        warnings: dict[str, str] = {}
+        while True:
+            server = self._fresh(settings, warnings)
+            try:
+                is_serving = await server.serves()
+            except asyncio.CancelledError:
+                server.kill()
+                raise
+            if is_serving:
+                return Renewal(server, settings, warnings, self._make_trial(server))
+            if server.refused is None:
+                raise JobvisorError(DIED)
+            settings = settings._replace(preload=tuple(name for name in settings.preload if name != server.refused))
+
+    def _fresh(self, settings: Settings, warnings: dict[str, str]) -> Generation:
+        try:
+            helper = briefing.begin(settings)
+        except OSError as error:
+            raise JobvisorError(f"cannot start a new fork server: {error.strerror or error}") from error
+        server = Generation(
+            helper,
+            self._patience,
+            loop=self._loop,
+            hear=self._hear,
+            died=self._died,
+            say=warnings.__setitem__,
+        )
+        self._coming.add(server)
+        return server
+
+    def adopt(self, renewal: Renewal) -> None:
+        """Have every later run made by the new fork server; the old one goes when its last run has ended.
+
+        Raises:
+            JobvisorError: the new one has died meanwhile.
+        """
+        if renewal.server.gone.is_set():
+            raise JobvisorError(DIED)
+        self._coming.discard(renewal.server)
+        old, self.current = self.current, renewal.server
+        self.settings = renewal.settings
+        self._warnings = dict(renewal.warnings)
+        for warning in renewal.warnings.values():
+            self._warn(warning)
+        if old is not None:
+            self._elders.add(old)
+            self._retire(old)
+        for run in self._runs.values():
+            if run.server is None:
+                self._give_again(run, renewal.server)
+
+    def discard(self, renewal: Renewal) -> None:
+        """Go on as before."""
+        renewal.trial.cancel()
+        self._coming.discard(renewal.server)
+        self._elders.add(renewal.server)
+        self._retire(renewal.server)
+
+    def _retire(self, server: Generation) -> None:
+        """Let a fork server go that has no run any more."""
+        if any(run.server is server for run in self._runs.values()):
+            return
+        self._elders.discard(server)
+        server.hang_up()
+        self._in_background(server.ended(self._patience.answer))
+
+    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)  # the loop itself keeps only weak references
+        task.add_done_callback(self._tasks.discard)
+
+    # -- the end -------------------------------------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """End them all; jobs that still run are stopped by them, by their own stop rules, and not reported."""
+        self._closing.set()
+        if self.replacing is not None:
+            await self.replacing
+        servers = self._living
+        for server in servers:
+            server.hang_up()
+        for server in servers:
+            has_jobs = any(run.run_id > 0 and run.server is server for run in self._runs.values())
+            await server.ended(None if has_jobs else self._patience.answer)
+        self.current = None
+        self._elders.clear()
+        self._coming.clear()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
