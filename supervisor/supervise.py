@@ -16,7 +16,7 @@ from typing import Any
 
 from loguru import logger
 
-from supervisor import __version__, clock, memory
+from supervisor import __version__, clock, memory, signals
 from supervisor.answers import Answers
 from supervisor.aside import aside
 from supervisor.checkpoints import Checkpoints
@@ -83,6 +83,7 @@ def supervise(manifest: Manifest, helpers: Helpers, stderr: Stderr | Entries, *,
     """Supervise the jobs of a manifest until asked to stop; return the exit code. The state folder is ours."""
     memory.settle()
     faulthandler.enable()  # SIGABRT is what systemd sends to a hung one: its stacks shall be in the journal
+    signals.early.wait_for_the_loop()
     return asyncio.run(_serve(manifest, helpers, stderr, console=console))
 
 
@@ -93,6 +94,7 @@ async def _serve(manifest: Manifest, helpers: Helpers, stderr: Stderr | Entries,
         return await supervisor.serve()
     finally:
         await supervisor.close()
+        signals.hold_back()  # the loop's end takes the handlers away, and one more TERM is no news
 
 
 class Supervisor:
@@ -180,8 +182,11 @@ class Supervisor:
     async def start(self) -> None:
         """Bring up the log process, the engine, the jobs and the control socket, in this order."""
         self._loop.set_exception_handler(unhandled)
-        for number, handler in self._signals().items():
-            self._loop.add_signal_handler(number, handler)
+        signals.early.hand_over(self._loop, self._signals())
+        async with self._reloading:  # one that is asked for meanwhile waits
+            await self._begin()
+
+    async def _begin(self) -> None:
         await self._logs.start()
         await self._engine.start()
         await self._control.start()

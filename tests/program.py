@@ -109,6 +109,12 @@ def children(pid: int) -> set[int]:
     return {int(child) for each in lists for child in each.read_text().split()}
 
 
+def handles(pid: int, number: int) -> bool:
+    """Tell whether a process has a handler for a signal (proc(5), SigCgt)."""
+    [caught] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigCgt")]
+    return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
+
+
 def pid_in(path: Path) -> int:
     """Return the pid that a job has written to a file, once it has."""
     return int(eventually(lambda: path.exists() and path.read_text().strip()))

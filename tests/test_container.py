@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import eventually, is_alive
-from program import JOBVISOR, Program, children
+from program import JOBVISOR, Program, children, handles
 
 IN_A_CONTAINER = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
 SLEEPER = '[jobs.sleeper]\ncommand = ["sleep", "600"]\n'
@@ -28,6 +28,11 @@ class Container(Program):
         [pid] = children(super().pid)
         return pid
 
+    @property
+    def has_begun(self) -> bool:
+        """True from when there is a PID 1 on."""
+        return bool(children(super().pid))
+
     def run(self, *options: str) -> "subprocess.Popen[str]":
         """Start the container and return when its supervisor answers."""
         self.begin(*options)
@@ -38,7 +43,7 @@ class Container(Program):
     def begin(self, *options: str) -> None:
         with (self.folder / "run.log").open("a") as log:
             self.supervisor = subprocess.Popen(
-                [*IN_A_CONTAINER, *JOBVISOR, "run", *options],
+                [*IN_A_CONTAINER, *JOBVISOR, "-f", "jobs.toml", "run", *options],
                 cwd=self.folder,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -93,6 +98,14 @@ def test_what_stops_a_container_stops_its_jobs_by_their_own_rules(app: Container
     os.kill(app.pid, number)
     assert app.exit_code() == 0
     assert app.output("graceful").splitlines()[-1].endswith(" bye")
+
+
+def test_a_stop_that_comes_before_the_manifest_is_read_is_not_lost(app: Container) -> None:
+    os.mkfifo(app.folder / "jobs.toml")
+    app.begin()
+    eventually(lambda: app.has_begun and handles(app.pid, signal.SIGTERM))
+    os.kill(app.pid, signal.SIGTERM)
+    assert app.exit_code() == 0
 
 
 def test_it_fails_when_an_essential_job_gives_up(app: Container) -> None:

@@ -49,6 +49,9 @@ def _run(arguments: list[str]) -> int:
 
             return status_view.show(place, names, as_json=as_json)
         case ["run"], place, False, output:
+            from supervisor.signals import early  # noqa: PLC0415
+
+            early.stand()  # before all that takes its time to import
             from supervisor.cli import foreground  # noqa: PLC0415
 
             return foreground.supervise(place, output=output)

@@ -1,0 +1,59 @@
+"""Signals to the supervisor, from its first moment to its last: none is lost, and none ends it midway.
+
+A signal without a handler ends a process at once, and PID 1 of a container never hears of it (kill(2)). So ``stand`` is
+the first thing that ``run`` does. Until a job may have been started there is nothing to stop, and a signal that asks
+for the end ends the program where it stands, with exit code 0; after that all wait until the loop takes them.
+"""
+
+import signal
+from collections.abc import Callable, Mapping
+from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio  # which ``run`` imports later, without OpenSSL
+
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+ALL = (*ENDING, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+
+class Signals:
+    """What has come before the loop could take it."""
+
+    def __init__(self) -> None:
+        self._came: list[int] = []
+        self._ends = True
+
+    def stand(self) -> None:
+        """Handle all of them from now on; what was held back, by who exec'd this program too, comes now."""
+        for number in ALL:
+            signal.signal(number, self._take)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ALL)
+
+    def wait_for_the_loop(self) -> None:
+        """Keep those that ask for the end too."""
+        self._ends = False
+
+    def hand_over(self, loop: "asyncio.AbstractEventLoop", handlers: Mapping[int, Callable[[], None]]) -> None:
+        """Have the loop handle signals, those first that have come already."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, handlers)
+        for number, handler in handlers.items():
+            loop.add_signal_handler(number, handler)
+        came, self._came = self._came, []
+        for number in came:
+            loop.call_soon(handlers[number])
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _take(self, number: int, _frame: FrameType | None) -> None:
+        self._came.append(number)  # before it is raised: code that runs by the way, such as __del__, swallows that
+        if self._ends and number in ENDING:
+            raise SystemExit(0)
+
+
+early = Signals()
+"""Those of this process: it has one set of handlers."""
+
+
+def hold_back() -> None:
+    """Have none of them delivered any more: at the end, and before an exec, over which this lasts."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, ALL)

@@ -1,0 +1,99 @@
+"""Signals in the first and the last moments of a supervisor, which is held up there by what it waits for."""
+
+import fcntl
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from conftest import eventually
+from program import JOBVISOR, Program, handles, program
+
+SLEEPER = '[jobs.sleeper]\ncommand = ["sleep", "600"]\n'
+STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[Program]:
+    with program(tmp_path) as made:
+        yield made
+
+
+def begin(app: Program, *options: str) -> "subprocess.Popen[str]":
+    """Start a supervisor, and return as soon as it handles TERM."""
+    with (app.folder / "run.log").open("a") as log:
+        app.supervisor = subprocess.Popen(
+            [*JOBVISOR, "-f", "jobs.toml", "run", *options],
+            cwd=app.folder,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    eventually(lambda: handles(app.pid, signal.SIGTERM))
+    return app.supervisor
+
+
+@contextmanager
+def jobs_of_another(app: Program) -> Iterator[None]:
+    """Hold what the fork server of a killed supervisor does: the next one waits for that, its manifest read."""
+    state = app.folder / ".jobvisor"
+    state.mkdir(mode=0o700, exist_ok=True)
+    with (state / "jobs.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.mark.parametrize("number", STOPS)
+@pytest.mark.parametrize("options", [(), ("--output",)])
+def test_a_stop_before_the_manifest_is_read_ends_it_cleanly(app: Program, number: int, options: tuple[str]) -> None:
+    os.mkfifo(app.folder / "jobs.toml")
+    supervisor = begin(app, *options)
+    supervisor.send_signal(number)
+    assert supervisor.wait(20) == 0
+    assert app.log == ""
+
+
+@pytest.mark.parametrize("number", STOPS)
+def test_a_stop_while_it_waits_for_the_jobs_of_another_ends_it_cleanly(app: Program, number: int) -> None:
+    app.write(SLEEPER)
+    with jobs_of_another(app):
+        supervisor = begin(app)
+        eventually(lambda: "waiting until its jobs have been stopped" in app.log)
+        supervisor.send_signal(number)
+        assert supervisor.wait(20) == 0
+    assert "Traceback" not in app.log
+    assert not (app.folder / ".jobvisor" / "control.sock").exists()
+
+
+def test_a_reload_that_is_asked_for_before_the_loop_turns_is_done_then(app: Program) -> None:
+    app.write(SLEEPER)
+    with jobs_of_another(app):
+        supervisor = begin(app)
+        eventually(lambda: "waiting until its jobs have been stopped" in app.log)
+        app.write(SLEEPER + '[jobs.added]\ncommand = ["sleep", "600"]\n')
+        for number in (signal.SIGHUP, signal.SIGUSR1):
+            supervisor.send_signal(number)
+    eventually(lambda: "reload: added added" in app.log)
+    assert app.job("added")["runs"] == 1
+
+
+@pytest.mark.parametrize("delay", [step / 100 for step in range(0, 60, 4)])
+def test_a_stop_at_any_moment_of_a_start_ends_it_cleanly(app: Program, delay: float) -> None:
+    app.write(SLEEPER)
+    supervisor = begin(app)
+    time.sleep(delay)  # whatever it has come to by then
+    supervisor.send_signal(signal.SIGTERM)
+    assert supervisor.wait(20) == 0
+    assert "Traceback" not in app.log
+
+
+def test_a_stop_that_is_asked_for_again_and_again_is_still_a_clean_end(app: Program) -> None:
+    app.write(SLEEPER)
+    supervisor = app.run()
+    while supervisor.poll() is None:
+        supervisor.send_signal(signal.SIGTERM)
+    assert supervisor.returncode == 0
