@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 MADE := $(VENV)/.made-by-$(notdir $(PYTHON))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check docs bench fuzz chaos clean
+.PHONY: help run test check docs bench fuzz chaos soak clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 14
@@ -40,6 +40,9 @@ fuzz: $(VENV)/.installed-dev  ## hostile manifests, clients, jobs and messages, 
 
 chaos: $(VENV)/.installed-dev  ## kill, stop and order at random for ten minutes; CHAOS_SECONDS and CHAOS_SEED say otherwise
 	CHAOS_SECONDS=$(or $(CHAOS_SECONDS),600) $(BIN)/python -m pytest tests/chaos
+
+soak: $(VENV)/.installed-dev  ## 200 jobs, orders, reloads and kills for half an hour; nothing may grow; SOAK_SECONDS and SOAK_JOBS say otherwise
+	SOAK_SECONDS=$(or $(SOAK_SECONDS),1800) SOAK_JOBS=$(or $(SOAK_JOBS),200) $(BIN)/python -m pytest -s tests/chaos/test_soak.py
 
 clean:  ## remove the environment, and what the example jobs and the benchmarks have left
 	rm -rf $(VENV) .jobvisor data build benchmarks/.peers
