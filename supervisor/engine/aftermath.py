@@ -33,11 +33,11 @@ async def bury(
     for pidfd in leaders.values():
         with suppress(*containment.OUT_OF_REACH):
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-    for pidfd in leaders.values():
+    for pid, pidfd in leaders.items():
         await ended(loop, os.dup(pidfd))
-    for pid in leaders:
-        containment.signal_group(pid, signal.SIGKILL)
-        _reap(pid)
+        if _is_unreaped(pidfd):
+            containment.signal_group(pid, signal.SIGKILL)
+            _reap(pid)
 
     def belongs(pid: int, seen: containment.Sight) -> bool:
         is_known = seen.session in leaders or seen.name == FORK_SERVER or _run(pid) in run_ids
@@ -46,6 +46,14 @@ async def bury(
     await _sweep(loop, belongs)
     for cgroup in own_cgroups:
         cgroups.leave(cgroup)
+
+
+def _is_unreaped(pidfd: int) -> bool:
+    """Tell whether an ended process has become ours: one that the fork server had reaped has left its pid to others."""
+    try:
+        return os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+    except ChildProcessError:
+        return False
 
 
 def _run(pid: int) -> RunId | None:

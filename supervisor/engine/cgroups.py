@@ -13,6 +13,7 @@ https://docs.kernel.org/admin-guide/cgroup-v2.html, https://systemd.io/CGROUP_DE
 
 import os
 import select
+import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -192,10 +193,25 @@ def kill(path: str) -> None:
 def _kill_each(path: str) -> None:
     killed: set[str] = set()
     while fresh := {pid for each in _inside(path) for pid in _read(f"{each}/cgroup.threads").split()} - killed:
-        for pid in fresh:
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(int(pid), 9)
+        for thread in fresh:
+            with suppress(OSError):
+                _kill_process(path, thread)
         killed |= fresh
+
+
+def _kill_process(path: str, thread: str) -> None:
+    """Kill the process of a thread that was in a cgroup, not one that has got its number since."""
+    of = next(
+        (line.split()[1] for line in _read(f"/proc/{thread}/status").splitlines() if line.startswith("Tgid:")), ""
+    )
+    if not of:
+        return
+    pidfd = os.pidfd_open(int(of))
+    try:
+        if holds(path, int(of)):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    finally:
+        os.close(pidfd)
 
 
 def is_empty(path: str) -> bool:

@@ -9,8 +9,10 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import islice
 from typing import NamedTuple
+
+MOST_WALKS = 8
+"""After which a job that forks faster than it is walked is taken for known: later forks are told by their marks."""
 
 MARKS = (b"JOBVISOR_PROCESS=", b"JOBVISOR_RUN_ID=")
 """Where a process says whose it is. A Worker's tick has a run id of its own, and names its process beside it."""
@@ -30,6 +32,7 @@ class Sight(NamedTuple):
 
     kin: Kin
     name: str
+    parent: int
     session: int
     is_zombie: bool
 
@@ -61,24 +64,43 @@ def sight(pid: int) -> Sight | None:
     head, _, tail = text.rpartition(b")")
     fields = tail.split()
     name = head.partition(b"(")[2].decode(errors="replace")
-    return Sight(Kin(pid, int(fields[19])), name, int(fields[3]), fields[0] in {b"Z", b"X"})
+    return Sight(Kin(pid, int(fields[19])), name, int(fields[1]), int(fields[3]), fields[0] in {b"Z", b"X"})
 
 
 def tree(pid: int) -> Iterator[int]:
-    """Yield a process and all below it, by the kernel's own lists."""
-    yield pid
-    for child in children(pid):
-        yield from tree(child)
+    """Yield a process and all below it, however deep, by the kernel's own lists."""
+    waiting = [pid]
+    while waiting:
+        yield (pid := waiting.pop())
+        waiting += reversed(children(pid))
 
 
 def descendants(pid: int) -> set[Kin]:
-    """Return every process below one, walking again until nothing new appears."""
+    """Return every process below one, walking again until nothing new appears, or ``MOST_WALKS`` times."""
     found: set[Kin] = set()
-    while True:
-        fresh = {seen.kin for below in islice(tree(pid), 1, None) if (seen := sight(below)) is not None} - found
+    for _ in range(MOST_WALKS):
+        fresh = set(_walk(pid)) - found
         if not fresh:
-            return found
+            break
         found |= fresh
+    return found
+
+
+def _walk(pid: int) -> Iterator[Kin]:
+    """Yield each process below one, and nobody who has got its pid since it was listed."""
+    ours = os.getpid()
+    top = sight(pid)
+    waiting = [top.kin] if top is not None else []
+    while waiting:
+        parent = waiting.pop()
+        listed = children(parent.pid)
+        now = sight(parent.pid)
+        if now is not None and now.kin != parent:
+            continue
+        for seen in filter(None, map(sight, listed)):
+            if seen.parent in {parent.pid, ours}:  # ours by now where its parent has ended meanwhile
+                yield seen.kin
+                waiting.append(seen.kin)
 
 
 def run_of(pid: int) -> int | None:
@@ -97,12 +119,23 @@ def run_of(pid: int) -> int | None:
 
 
 def kill(pid: int) -> None:
-    """Kill one process and, walking down, all below it."""
+    """Kill a child of this process that is not reaped and, walking down, all below it."""
     for kin in descendants(pid):
-        with suppress(*OUT_OF_REACH):
-            os.kill(kin.pid, signal.SIGKILL)
+        kill_kin(kin)
     with suppress(*OUT_OF_REACH):
         os.kill(pid, signal.SIGKILL)
+
+
+def kill_kin(kin: Kin) -> None:
+    """Kill a process that somebody else may reap at any time: only the one that was seen, not who has its pid now."""
+    with suppress(*OUT_OF_REACH):
+        pidfd = os.pidfd_open(kin.pid)
+        try:
+            now = sight(kin.pid)
+            if now is not None and now.kin == kin:
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        finally:
+            os.close(pidfd)
 
 
 def signal_group(leader: int, number: int) -> None:

@@ -36,6 +36,9 @@ from supervisor.engine.succession import Succession
 from supervisor.helpers import Standby
 from supervisor.wire import Message, is_in_memory, is_pipe
 
+MOST_EARLY = 1000
+"""Messages of a run that are kept until the fork server, which may be stopped, tells of its process."""
+
 Checkpointed = Callable[[SlotId, str, list[int]], None]
 """Takes what a job asks of its checkpoint: ``keep`` or ``recall``, with the sheet for the answer and the pipe that
 tells it; the descriptors that it leaves in the list are closed."""
@@ -350,6 +353,8 @@ class Engine:
             case {"kind": "keep" | "recall" as kind} if run.slot is not None and _is_question(fds):
                 self._checkpointed(run.slot, kind, fds)
             case _ if run.pid is None:
+                if len(run.early) >= MOST_EARLY:
+                    raise ValueError(f"{MOST_EARLY} messages before its process was told of")
                 run.early.append(message)
             case _:
                 run.listener.told(message)

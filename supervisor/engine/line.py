@@ -7,6 +7,10 @@ from collections.abc import Callable, Sequence
 
 from supervisor.wire import LARGEST_BODY, Message, Wire
 
+MOST_AT_ONCE = 1000
+"""Datagrams that are heard in one turn of the loop, so that nobody who goes on talking holds it up; a socket holds
+fewer (SO_SNDBUF, some 200 kB by default, and each costs some 700 bytes)."""
+
 Hear = Callable[[Message, list[int]], None]
 """Takes a message; takes the descriptors that it keeps out of the list, the others are closed."""
 
@@ -68,9 +72,10 @@ class Line:
             self._loop.remove_writer(self._wire)
 
     def drain(self) -> None:
-        """Hear everything that has come by now."""
-        while not self._is_over and self._listen():
-            pass
+        """Hear what has come by now."""
+        for _ in range(MOST_AT_ONCE):
+            if self._is_over or not self._listen():
+                return
 
     def _listen(self) -> bool:
         """Hear one datagram: one a turn of the loop, so that nobody who talks much holds up the others."""

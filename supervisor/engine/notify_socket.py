@@ -11,6 +11,9 @@ from pathlib import Path
 from supervisor.wire import Message
 
 _LARGEST = 4096
+MOST_AT_ONCE = 512
+"""Datagrams that are heard in one turn of the loop, so that nobody who goes on sending holds it up; a socket holds
+fewer by default (net.unix.max_dgram_qlen)."""
 _CREDENTIALS = struct.Struct("iII")
 """struct ucred of unix(7): pid, uid, gid."""
 _KINDS = {"READY=1": "ready", "WATCHDOG=1": "heartbeat"}
@@ -44,9 +47,10 @@ class NotifySocket:
         return "@" + name[1:].decode()
 
     def drain(self) -> None:
-        """Hear everything that has come by now."""
-        while self._sock.fileno() >= 0 and self._listen():
-            pass
+        """Hear what has come by now."""
+        for _ in range(MOST_AT_ONCE):
+            if self._sock.fileno() < 0 or not self._listen():
+                return
 
     def close(self) -> None:
         """Hear no more."""

@@ -9,10 +9,12 @@ from supervisor.engine.containment import children
 
 LONGEST = 4096
 """Characters of a command line that are told."""
+DEEPEST = 50
+"""Generations that are told, far within what JSON may be nested."""
 
 
-def tree(pid: int) -> dict[str, Any] | None:
-    """Return a process and all below it; None where it is gone.
+def tree(pid: int, deepest: int = DEEPEST) -> dict[str, Any] | None:
+    """Return a process and all below it, down to its ``deepest`` generation; None where it is gone.
 
     Each has ``pid``, ``command``, ``uptime_s``, ``cpu_s``, ``rss_bytes`` and ``children``. A process that cannot be
     looked at (another user's, with hidepid) says so by nulls.
@@ -33,4 +35,5 @@ def tree(pid: int) -> dict[str, Any] | None:
         return None
     except psutil.AccessDenied:
         told = {"pid": pid, "command": None, "uptime_s": None, "cpu_s": None, "rss_bytes": None}
-    return told | {"children": [below for child in children(pid) if (below := tree(child)) is not None]}
+    below = children(pid) if deepest else []
+    return told | {"children": [each for child in below if (each := tree(child, deepest - 1)) is not None]}

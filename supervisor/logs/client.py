@@ -95,7 +95,8 @@ class LogProcess:
         self._asks = itertools.count(1)
         self._tails: dict[int, asyncio.Future[list[str]]] = {}
         self._troubles: dict[str, Trouble] = {}
-        self._deaths: list[str] = []
+        self._deaths = 0
+        self._last_death = ""
         self._overdue: asyncio.TimerHandle | None = None
         """Set while an answer to ``check`` is awaited."""
         self._silent_since: datetime | None = None
@@ -115,8 +116,8 @@ class LogProcess:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What status says of output that is lost, a line each."""
-        deaths = len(self._deaths)
-        died = [f"log: the log process had to be replaced {deaths} times, last {self._deaths[-1]}"] if deaths else []
+        often = f"log: the log process had to be replaced {self._deaths} times, last {self._last_death}"
+        died = [often] if self._deaths else []
         silent = [_silence(self._silent_since)] if self._silent_since else []
         return (*map(str, self._troubles.values()), *silent, *died)
 
@@ -371,7 +372,8 @@ class LogProcess:
             self._closed.set()
             return
         how = signal.Signals(-status).name if status < 0 else f"exit {status}"
-        self._deaths.append(f"{_brief(datetime.now(UTC))} ({how})")
+        self._deaths += 1
+        self._last_death = f"{_brief(datetime.now(UTC))} ({how})"
         self._warn(f"log: the log process ended ({how}); another one takes over its {len(self._runs)} runs")
         self._start_again()
 

@@ -1,5 +1,6 @@
 """A stop or an end leaves nothing of a job, however far its processes have gone."""
 
+import json
 import os
 import signal
 import sys
@@ -12,7 +13,7 @@ from delegated import delegated
 from rig import Rig, children, real
 
 from supervisor.core.exits import Code, Signalled
-from supervisor.engine import containment
+from supervisor.engine import containment, tree
 
 CODE = '''
 import os, signal, subprocess, sys, time
@@ -250,4 +251,53 @@ time.sleep(1000)
     rig.stop(run_id)
     rig.ended(run_id)
     assert not any(map(is_alive, family))
+    assert children(rig.server) == set()
+
+
+DEEP = """
+import os, time
+for _ in range(1100):
+    if os.fork() != 0:
+        os.wait()
+        os._exit(0)
+os.write(1, b"up\\n")
+time.sleep(1000)
+"""
+
+
+def test_a_family_of_more_generations_than_python_recurses_is_seen_and_ended(tmp_path: Path) -> None:
+    with real(tmp_path) as rig:
+        run_id = rig.command(sys.executable, "-S", "-c", DEEP)
+        eventually(lambda: rig.out(run_id) == "up\n", within=60)
+        pid = rig.spawned(run_id)
+        assert len(list(containment.tree(pid))) == 1101
+        told = json.dumps(tree.tree(pid))
+        assert told.count('"children"') == tree.DEEPEST + 1
+        rig.stop(run_id)
+        rig.exited(run_id, within=60)
+        assert children(rig.server) == set()
+
+
+BUSHY = """
+import os, time
+print("up", flush=True)
+while True:
+    if os.fork() == 0:
+        time.sleep(0.02)
+        os._exit(0)
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+"""
+
+
+def test_a_job_that_never_stops_forking_holds_up_no_other(rig: Rig) -> None:
+    run_id = rig.command(sys.executable, "-S", "-c", BUSHY)
+    rig.up(run_id)
+    rig.stop(run_id, signal.SIGURG)  # which it ignores, by default
+    assert rig.ended(rig.command("true")) == Code(0)
+    rig.kill(run_id)
+    assert rig.ended(run_id) == Signalled(9)
     assert children(rig.server) == set()

@@ -9,7 +9,7 @@ from typing import Any
 
 from rig import open_fds
 
-from supervisor.engine.line import Line
+from supervisor.engine.line import MOST_AT_ONCE, Line
 from supervisor.wire import Message, Wire, pair
 
 
@@ -142,3 +142,22 @@ def test_closing_twice_is_closing_once() -> None:
         assert talk.ends == []
 
     talking(scene)
+
+
+def test_one_who_goes_on_talking_is_heard_only_so_long_at_once() -> None:
+    async def run() -> None:
+        ours, peer = pair()
+        heard: list[Message] = []
+
+        def hear(message: Message, _: list[int]) -> None:
+            heard.append(message)
+            peer.send(b'[{"n":1}]')
+
+        line = Line(asyncio.get_running_loop(), ours, hear=hear, hung_up=lambda _: None)
+        peer.send(b'[{"n":1}]')
+        line.drain()
+        assert len(heard) == MOST_AT_ONCE
+        line.close()
+        peer.close()
+
+    asyncio.run(run())
