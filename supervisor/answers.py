@@ -22,7 +22,6 @@ from supervisor.core.events import (
 from supervisor.core.exits import signal_name
 from supervisor.core.manifest import Manifest
 from supervisor.core.names import Unmatched, select, several
-from supervisor.core.plan import Plan
 from supervisor.core.runs import Closed, NotRun, Opened, RunId, SlotId
 from supervisor.core.show import coming, settings
 from supervisor.core.slot import Slot
@@ -33,6 +32,7 @@ from supervisor.core.tree.report import report_groups
 from supervisor.core.waits import CameUp, RunBegan, RunEnded, Verdict, Wait, WentDown, running_id
 from supervisor.dialogue import Dialogue
 from supervisor.errors import ControlError, JobvisorError, ManifestError
+from supervisor.reloads import Reloads
 from supervisor.waiters import Lookers, Waiters
 
 CALM = 0.1
@@ -49,6 +49,7 @@ class Shell(Protocol):
     waiters: Waiters
     lookers: Lookers
     dialogue: Dialogue
+    reloads: Reloads
     started_at: str
 
     def perform(self, effects: Effects) -> None:
@@ -74,12 +75,6 @@ class Shell(Protocol):
 
     async def tail(self, run_id: RunId) -> list[str]:
         """Return the last lines of output of a run."""
-
-    async def plan(self) -> Plan:
-        """Return what ``reload`` would do."""
-
-    async def reload(self, *, at_once: bool = False, code: bool = False) -> Plan:
-        """Apply the edited manifest, and fresh code; return what that did."""
 
 
 class Answers:
@@ -336,14 +331,14 @@ class Answers:
 
     async def _plan(self, _: dict[str, Any]) -> dict[str, Any]:
         try:
-            plan = await self._shell.plan()
+            plan = await self._shell.reloads.plan()
         except ManifestError as error:
             return {"ok": False, "changes": [], "settings": [], "problems": list(error.problems)}
         return {"ok": True, "changes": plan.changes(), "settings": plan.settings_fields(), "problems": []}
 
     async def _reload(self, params: dict[str, Any]) -> dict[str, Any]:
         try:
-            plan = await self._shell.reload(at_once=params.get("now", False), code=params.get("code", False))
+            plan = await self._shell.reloads.reload(at_once=params.get("now", False), code=params.get("code", False))
         except JobvisorError as error:
             problems = str(error).splitlines()
             return {"ok": False, "changes": [], "settings": [], "code": [], "problems": problems, "jobs": []}

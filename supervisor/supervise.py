@@ -9,7 +9,8 @@ import faulthandler
 import os
 import signal
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, replace
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,15 +25,12 @@ from supervisor.checks.checks import Checks
 from supervisor.control.server import ControlServer
 from supervisor.core.actions import Action, Keep, Kill, Probe, Spawn, Stop, Tick, Watch
 from supervisor.core.board import Board, Rules
-from supervisor.core.differences import Effect, settings_differences
 from supervisor.core.effects import Change, Effects
 from supervisor.core.events import (
-    Cause,
     Committed,
     EngineFact,
     Exited,
     Ready,
-    RestartRequested,
     SpawnFailed,
     TargetFound,
     TargetMissing,
@@ -41,7 +39,6 @@ from supervisor.core.exits import NotStarted
 from supervisor.core.job import Job
 from supervisor.core.manifest import Manifest
 from supervisor.core.notices import Notices
-from supervisor.core.plan import Plan, fresh_code, turned
 from supervisor.core.runs import Closed, Dumped, Printed, RunId, SlotId
 from supervisor.core.slot import Slot
 from supervisor.core.states import earliest, process_of
@@ -51,20 +48,18 @@ from supervisor.dialogue import Dialogue
 from supervisor.engine import briefing
 from supervisor.engine.engine import Engine, Output
 from supervisor.engine.redaction import redacted
-from supervisor.engine.renewal import Renewal
 from supervisor.engine.strangers import Strangers
 from supervisor.engine.tree import tree
 from supervisor.engine.vitals import Vitals
-from supervisor.errors import JobvisorError, ManifestError
 from supervisor.helpers import Standby
 from supervisor.history.thread import History
-from supervisor.load import load
 from supervisor.logs.client import LogProcess
 from supervisor.narrator import narrate
 from supervisor.notify.couriers import Couriers
 from supervisor.observers import Observers
 from supervisor.ownlog import Entries, Stderr, unhandled
 from supervisor.page import Figures
+from supervisor.reloads import Reloads
 from supervisor.statedir import boot_id
 from supervisor.systemd.service import service
 from supervisor.waiters import Lookers, Waiters
@@ -115,7 +110,6 @@ class Supervisor:
         self._asleep = clock.asleep()
         self._interrupts = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._reloading = asyncio.Lock()
         self._clock = clock.Clock(self._loop, self._time_passed, self._time_passed)
         self._history = History(
             Path(settings.state_dir, "history.db"),
@@ -147,6 +141,7 @@ class Supervisor:
         self.dialogue = Dialogue(self._engine, self.waiters, self._slot)
         self._strangers = Strangers(self._loop)
         self._service = service(self._loop, os.environ, warn=logger.warning)
+        self.reloads = Reloads(self, self._engine, self._service)
         self._notices = Notices()
         self._couriers = Couriers(
             loop=self._loop,
@@ -200,7 +195,7 @@ class Supervisor:
             self.board.begin(self.manifest.jobs, found.saved, clock.now(), found.lost, groups=self.manifest.groups)
         )
         self._service.begun(self.board.slots.values(), clock.now())
-        self._probe(self.manifest.jobs)
+        self.probe(self.manifest.jobs)
         self._sample_vitals()
 
     async def serve(self) -> int:
@@ -210,20 +205,25 @@ class Supervisor:
         return self.board.ending.code
 
     async def close(self) -> None:
-        """Close every floor below; by now no job runs."""
-        self._clock.close()
-        await self._checks.close()
-        await self._engine.close()
-        await self._logs.close()
-        self._checkpoints.close()
-        self._history.close()
-        await aside(self._couriers.close)
-        self._closed.set()
-        self.lookers.close()
-        await self._control.close()
-        self._strangers.close()
-        self._service.close()
-        logger.info("ended")
+        """Close every floor below; by now no job runs. A step that fails keeps none of the others back.
+
+        Raises:
+            Exception: what the last step that failed has raised.
+        """
+        async with AsyncExitStack() as last_first:
+            last_first.callback(logger.info, "ended")
+            last_first.callback(self._service.close)
+            last_first.callback(self._strangers.close)
+            last_first.push_async_callback(self._control.close)
+            last_first.callback(self.lookers.close)
+            last_first.callback(self._closed.set)
+            last_first.push_async_callback(aside, self._couriers.close)
+            last_first.callback(self._history.close)
+            last_first.callback(self._checkpoints.close)
+            last_first.push_async_callback(self._logs.close)
+            last_first.push_async_callback(self._engine.close)
+            last_first.push_async_callback(self._checks.close)
+            last_first.callback(self._clock.close)
 
     def end(self, code: int) -> None:
         """Stop all jobs, then end with this exit code."""
@@ -253,6 +253,14 @@ class Supervisor:
             logger.warning("interrupted again: killing what is left")
             self.perform(self.board.kill_all())
 
+    async def _reload_by_signal(self) -> None:
+        result = await Answers(self)("reload", {})
+        for problem in result["problems"]:
+            logger.error("{}", problem)
+        for change in result["changes"]:
+            if change["change"] != "unchanged":
+                logger.info("reload: {} {}", change["name"], change["change"])
+
     # -- facts in ------------------------------------------------------------------------------------------------------
 
     def take(self, fact: EngineFact) -> None:
@@ -275,7 +283,16 @@ class Supervisor:
         self._service.advance(self.board.slots.values(), now)
         self._couriers.send(self._notices.advance(self.board.slots, now))
 
-    def _probe(self, jobs: tuple[Job, ...]) -> None:
+    def follow(self, manifest: Manifest) -> None:
+        """Go on by what a manifest says beside its jobs."""
+        self.manifest = manifest
+        self.board.rules = _rules(manifest)
+        self._couriers.use(manifest.notifiers)
+        self._history.retain(manifest.settings.history_keep, manifest.settings.history_keep_runs)
+        self._sample_vitals()
+
+    def probe(self, jobs: tuple[Job, ...]) -> None:
+        """Try the targets of jobs in a throw-away process; each slot is told of its own."""
         enabled = [job for job in jobs if job.enabled]
         if enabled:
             self._engine.probe(enabled, self._probed)
@@ -409,92 +426,6 @@ class Supervisor:
     async def tail(self, run_id: RunId) -> list[str]:
         """Return the last lines of output of a run."""
         return await self._logs.tail(run_id)
-
-    async def plan(self) -> Plan:
-        """Return what ``reload`` would do now, and do nothing.
-
-        Raises:
-            ManifestError: every problem of the edited manifest.
-        """
-        return self._planned(await self._loaded())
-
-    async def reload(self, *, at_once: bool = False, code: bool = False) -> Plan:
-        """Apply the edited manifest, with ``code`` also the jobs' edited code, and return what that did.
-
-        A bad manifest, and code in which a target that was there is missing, change nothing. A scheduled run is ended
-        only ``at_once``.
-
-        Raises:
-            ManifestError: every problem of the edited manifest.
-            JobvisorError: the new code cannot be had.
-        """
-        async with self._reloading:
-            try:
-                with self._service.reloading():
-                    manifest = await self._loaded()
-                    plan = self._planned(manifest)
-                    if code:
-                        await self._renew(manifest)
-                    return self._apply(manifest, plan, at_once=at_once, code=code)
-            finally:
-                self._arm()  # the service manager is told of a bad one too
-
-    def _apply(self, manifest: Manifest, plan: Plan, *, at_once: bool, code: bool) -> Plan:
-        for edit in plan.settings:
-            if edit.effect is Effect.NEXT_START or (edit.effect is Effect.CODE and not code):
-                logger.warning("[supervisor] {} was edited; it takes effect at: {}", edit.key, edit.effect.value)
-        known = {job.name: job.target for job in self.manifest.jobs if job.enabled}
-        self.manifest = manifest
-        self.board.rules = _rules(manifest)
-        self._couriers.use(manifest.notifiers)
-        self._history.retain(manifest.settings.history_keep, manifest.settings.history_keep_runs)
-        self._sample_vitals()
-        before = dict(self.board.slots)
-        self.perform(self.board.apply(manifest.jobs, clock.now(), manifest.groups, at_once=at_once))
-        fresh = fresh_code(self.board.slots.values(), at_once=at_once) if code else ()
-        restarted = [change.slot.id for change in fresh if change.is_restarted]
-        self.perform(self.board.tell(restarted, RestartRequested(Cause.RELOAD), clock.now()))
-        self._probe(tuple(job for job in manifest.jobs if code or known.get(job.name) != job.target))
-        return replace(plan, begun=turned(before, self.board.slots), code=fresh)
-
-    async def _renew(self, manifest: Manifest) -> None:
-        """Adopt a fork server with fresh code in which every target is there that was there before.
-
-        Raises:
-            JobvisorError: there is none; all goes on as before.
-        """
-        renewal = await self._engine.renew(path=manifest.python_path, preload=manifest.settings.preload)
-        try:
-            await self._try_targets(renewal, manifest)
-            self._engine.adopt(renewal)
-        except (JobvisorError, asyncio.CancelledError):
-            self._engine.discard(renewal)
-            raise
-
-    async def _try_targets(self, renewal: Renewal, manifest: Manifest) -> None:
-        sound = {slot.job.name: slot.job.target for slot in self.board.slots.values() if slot.problem is None}
-        found = await renewal.tried([job for job in manifest.jobs if job.enabled and sound.get(job.name) == job.target])
-        lost = [fact.problem for fact in found.values() if isinstance(fact, TargetMissing)]
-        if lost:
-            raise JobvisorError("\n".join(lost))
-
-    async def _loaded(self) -> Manifest:
-        try:
-            return await aside(partial(load, Path(self.manifest.path), os.environ))
-        except OSError as error:
-            raise ManifestError((f"cannot read {self.manifest.path}: {error.strerror or error}",)) from error
-
-    def _planned(self, manifest: Manifest) -> Plan:
-        settings = settings_differences(self.manifest, manifest)
-        return Plan(jobs=self.board.edits(manifest.jobs), settings=settings)
-
-    async def _reload_by_signal(self) -> None:
-        result = await Answers(self)("reload", {})
-        for problem in result["problems"]:
-            logger.error("{}", problem)
-        for change in result["changes"]:
-            if change["change"] != "unchanged":
-                logger.info("reload: {} {}", change["name"], change["change"])
 
     def _sample_vitals(self) -> None:
         """Sample now and then again, as often as the manifest says; a reload begins anew."""
