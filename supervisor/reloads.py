@@ -48,7 +48,8 @@ class Reloads:
         self._loop = loop
         self._engine = engine
         self._service = service
-        self._turn = asyncio.Lock()
+        self.turn = asyncio.Lock()
+        """Whoever holds it keeps reloads waiting."""
 
     async def plan(self) -> Plan:
         """Return what ``reload`` would do now, and do nothing.
@@ -68,7 +69,7 @@ class Reloads:
             ManifestError: every problem of the edited manifest.
             JobvisorError: the new code cannot be had.
         """
-        async with self._turn:
+        async with self.turn:
             try:
                 with self._service.reloading():
                     manifest = await self._loaded()

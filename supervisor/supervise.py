@@ -178,7 +178,7 @@ class Supervisor:
         """Bring up the log process, the engine, the jobs and the control socket, in this order."""
         self._loop.set_exception_handler(unhandled)
         signals.early.hand_over(self._loop, self._signals())
-        async with self._reloading:  # one that is asked for meanwhile waits
+        async with self.reloads.turn:  # one that is asked for meanwhile waits
             await self._begin()
 
     async def _begin(self) -> None:
