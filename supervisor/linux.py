@@ -1,8 +1,10 @@
-"""What we need of Linux and Python does not offer: prctl(2), close_range(2), the environment in /proc."""
+"""What we need of Linux and Python does not offer: prctl(2), close_range(2), who a peer is, what /proc shows."""
 
 import ctypes
+import errno
 import os
 import resource
+import socket
 import time
 from contextlib import suppress
 
@@ -11,6 +13,7 @@ _PR_SET_DUMPABLE = 4
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 _SYS_CLOSE_RANGE = 436
+_SO_PEERGROUPS = 59
 _ARG_START, _ENV_START = 45, 47
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -46,6 +49,23 @@ def _prctl(option: int, value: int | bytes) -> None:
     if _libc.prctl(option, value, 0, 0, 0) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"prctl: {os.strerror(number)}")
+
+
+def peer_groups(fd: int) -> frozenset[int]:
+    """Return the supplementary groups of the process at the other end, as they were when it connected (unix(7)).
+
+    Python's own getsockopt has room for 256 of them, the kernel for 65,536.
+    """
+    size = ctypes.c_uint(0)
+    asked = _libc.getsockopt(fd, socket.SOL_SOCKET, _SO_PEERGROUPS, None, ctypes.byref(size))
+    if asked == 0:
+        return frozenset()
+    if ctypes.get_errno() == errno.ERANGE:  # it has said how many bytes they are
+        groups = (ctypes.c_uint32 * (size.value // 4))()
+        if _libc.getsockopt(fd, socket.SOL_SOCKET, _SO_PEERGROUPS, groups, ctypes.byref(size)) == 0:
+            return frozenset(groups)
+    number = ctypes.get_errno()
+    raise OSError(number, f"getsockopt: {os.strerror(number)}")
 
 
 def _is_closerange_quick() -> bool:

@@ -163,7 +163,7 @@ class Supervisor:
         self._checks = Checks(loop=self._loop, run_command=self._engine.run_command, report=self.take)
         self._vitals = Vitals(self._engine.pids, self.lookers.call)
         self._sampling: asyncio.TimerHandle | None = None
-        self._control = ControlServer(settings.socket, Answers(self), warn=logger.warning)
+        self._control = ControlServer(settings.socket, Answers(self), warn=logger.warning, group=settings.socket_group)
         recovered = self._history.start(clock.now().wall)
         self._recovered = recovered
         self.board = Board(
@@ -186,7 +186,7 @@ class Supervisor:
         await self._engine.start()
         await self._control.start()
         logger.info("jobvisor {} supervises {} (pid {})", __version__, self.manifest.path, os.getpid())
-        for warning in self.manifest.warnings:
+        for warning in (*self.manifest.warnings, *self._control.warnings):
             logger.warning("{}", warning)
         if self.board.ending is not None:
             return  # a signal has asked for the end before there was anything to stop
@@ -413,6 +413,7 @@ class Supervisor:
             *self._logs.warnings,
             *trouble,
             *self._couriers.warnings,
+            *self._control.warnings,
             *lost,
         ]
 

@@ -10,13 +10,14 @@ from functools import partial
 from pathlib import Path
 
 from supervisor import clock, modules
+from supervisor.accounts import UnknownAccountError, gid_of
 from supervisor.cli.commands import as_json
 from supervisor.cli.commands import command as jobvisor
 from supervisor.cli.place import Place
 from supervisor.core.advice import advice
 from supervisor.core.job import Job, Run, kind_problem
 from supervisor.core.kind import Kind
-from supervisor.core.manifest import Manifest
+from supervisor.core.manifest import Manifest, Positions
 from supervisor.engine import credentials
 from supervisor.engine.briefing import base_environ
 from supervisor.engine.programs import program_problem
@@ -42,6 +43,7 @@ def command(place: Place, as_json: bool) -> int:
         manifest = load(place.path(), os.environ)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             problems = [problem for found in pool.map(partial(_problems, manifest), manifest.jobs) for problem in found]
+        problems += _socket_problems(manifest)
     except ManifestError as error:
         problems = list(error.problems)
     warnings = [*manifest.warnings, *_advice(manifest)] if manifest else []
@@ -69,6 +71,18 @@ def _advice(manifest: Manifest) -> Iterator[str]:
     now = clock.now().wall
     for job in scheduled:
         yield from advice(job, now, lengths.get(job.name))
+
+
+def _socket_problems(manifest: Manifest) -> list[str]:
+    group = manifest.settings.socket_group
+    try:
+        if group is not None:
+            gid_of(group, "socket_group")
+    except UnknownAccountError as error:
+        key = ("supervisor", "socket_group")
+        line = Positions(Path(manifest.path).read_text(encoding="utf-8-sig")).line_of(key)
+        return [f"{os.path.basename(manifest.path)}:{line}: {'.'.join(key)}: {error}"]
+    return []
 
 
 def _problems(manifest: Manifest, job: Job) -> list[str]:

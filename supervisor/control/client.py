@@ -18,6 +18,7 @@ a timeout of Python's does not wait where the backlog is full, it fails at once.
 _BLOCK = 64 * 1024
 _TIMEVAL = struct.Struct("@ll")
 _CREDENTIALS = struct.Struct("3i")
+_ALLOWED = "only root, the supervisor's own user and the members of its `socket_group` are"
 
 
 class Client:
@@ -165,6 +166,6 @@ def connect(candidates: Iterable[str]) -> Client:
         else:
             return Client(sock, path)
     if refused is not None:
-        raise ControlError(1, f"not allowed to use {refused}: only root and the supervisor's own user are")
+        raise ControlError(1, f"not allowed to use {refused}: {_ALLOWED}")
     places = "\n".join(tried)
     raise NoSupervisorError(f"no supervisor answers; start one with `jobvisor run`\n{places}")

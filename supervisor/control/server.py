@@ -8,7 +8,6 @@ import asyncio
 import os
 import socket
 import stat
-import struct
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -16,17 +15,23 @@ from typing import Any
 
 from supervisor.control.address import address
 from supervisor.control.connection import FAREWELL, LONGEST_LINE, Connection, Handler
+from supervisor.control.peers import Peers
 from supervisor.errors import JobvisorError
 
 MOST_CONNECTIONS = 256
-_CREDENTIALS = struct.Struct("3i")
 
 
 class ControlServer:
     """Listens on one path. Who may take it over from a dead supervisor is settled before: by the lock of the state."""
 
-    def __init__(self, path: str, handle: Handler, *, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self, path: str, handle: Handler, *, warn: Callable[[str], None], group: str | int | None = None
+    ) -> None:
         self.path = path
+        self.warnings: list[str] = []
+        """Sentences about who cannot reach it and should."""
+        self._group = group
+        self._peers = Peers()
         self._handle = handle
         self._warn = warn
         self._server: asyncio.Server | None = None
@@ -35,17 +40,19 @@ class ControlServer:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
-        """Bind the socket, 0600 whatever the umask; what a dead supervisor left there is replaced.
+        """Bind the socket, 0600 whatever the umask, 0660 with a group; what a dead supervisor left there is replaced.
 
         Raises:
-            JobvisorError: the path cannot be bound, is no socket, or somebody listens there.
+            JobvisorError: the path cannot be bound, is no socket, or somebody listens there; there is no such group, or
+                it cannot be given to it.
         """
+        self._peers = Peers(self._group)
         try:
             Path(self.path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with address(self.path) as bindable:
                 self._make_way(bindable)
                 sock = _bound(bindable)
-                os.chmod(self.path, 0o600)  # the umask may have taken from it
+                self._admit(sock)
                 self._inode = os.stat(self.path).st_ino
                 self._server = await asyncio.start_unix_server(
                     self._connected, sock=sock, limit=LONGEST_LINE, backlog=128
@@ -66,6 +73,15 @@ class ControlServer:
         with suppress(FileNotFoundError):
             if os.stat(self.path).st_ino == self._inode:
                 os.unlink(self.path)
+
+    def _admit(self, sock: socket.socket) -> None:
+        try:
+            self._peers.admit(self.path)
+        except BaseException:
+            sock.close()
+            os.unlink(self.path)
+            raise
+        self.warnings = self._peers.closed_folders(self.path)
 
     def _make_way(self, reachable: str) -> None:
         """Remove a socket that nobody listens on."""
@@ -98,7 +114,7 @@ class ControlServer:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         connection = Connection(reader, writer, self._handle, self._warn)
-        is_allowed = _is_allowed(writer)
+        is_allowed = self._peers.has(writer.get_extra_info("socket"))
         if is_allowed and len(self._connections) >= MOST_CONNECTIONS:
             self._drop_one()
         self._connections.add(connection)
@@ -106,7 +122,7 @@ class ControlServer:
             if is_allowed:
                 await connection.serve()
             else:
-                connection.refuse(None, "not allowed: only root and the supervisor's own user are")
+                connection.refuse(None, f"not allowed: only {self._peers} are")
         finally:
             await connection.close()
             self._connections.discard(connection)
@@ -128,10 +144,3 @@ def _bound(path: str) -> socket.socket:
         sock.close()
         raise
     return sock
-
-
-def _is_allowed(writer: asyncio.StreamWriter) -> bool:
-    """Tell whether the peer is root or our own user (SO_PEERCRED, unix(7))."""
-    sock = writer.get_extra_info("socket")
-    _, uid, _ = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
-    return uid in {0, os.geteuid()}

@@ -19,10 +19,10 @@ from functools import partial
 from typing import Any, NamedTuple, NoReturn, TextIO
 
 from supervisor import linux
+from supervisor.accounts import UnknownAccountError
 from supervisor.engine import cgroups, failure, interpreter, standing
 from supervisor.engine.agreed import CHANNEL_FD, STACK_FD
 from supervisor.engine.channel import Channel
-from supervisor.engine.credentials import UnknownAccountError
 from supervisor.engine.targets import TargetError, Wanted, find
 from supervisor.engine.workshop import Workshop
 

@@ -3,15 +3,12 @@
 Names are looked up here, in the child: a directory service that is slow holds up one job and nobody else.
 """
 
-import grp
 import os
 import pwd
 from collections.abc import Mapping
 from typing import NamedTuple
 
-
-class UnknownAccountError(LookupError):
-    """The machine knows no such user or group."""
+from supervisor.accounts import UnknownAccountError, gid_of
 
 
 class Account(NamedTuple):
@@ -48,22 +45,6 @@ def account(user: str | int, group: str | int | None) -> Account:
         return Account(user, gid_of(group), str(user), "/", is_listed=False)
     gid = entry.pw_gid if group is None else gid_of(group)
     return Account(entry.pw_uid, gid, entry.pw_name, entry.pw_dir, is_listed=True)
-
-
-def gid_of(group: str | int) -> int:
-    """Return the number of a group.
-
-    Raises:
-        UnknownAccountError: there is none of this name.
-    """
-    if isinstance(group, int):
-        return group
-    try:
-        return grp.getgrnam(group).gr_gid
-    except KeyError:
-        raise UnknownAccountError(
-            f'there is no group "{group}" on this machine; create it, or correct `group_id`'
-        ) from None
 
 
 def become(who: Account) -> None:

@@ -8,7 +8,8 @@ from errno import EPERM
 from typing import Any
 
 from supervisor import linux
-from supervisor.engine.credentials import account, become, gid_of, join_group
+from supervisor.accounts import gid_of
+from supervisor.engine.credentials import account, become, join_group
 
 
 def set_priority(nice: int) -> None:

@@ -130,8 +130,6 @@ def _refusal(keys: Keys, path: str, value: Any) -> str | None:
         key = (found or {}).get(name)
         if key is None:
             return f"no key `{path}` takes it"
-        if not key.is_supported:
-            return f"it would be `{path}`, which is not yet supported"
         found = key.inside
     assert key is not None
     if key.inside is not None and isinstance(value, Mapping):

@@ -140,7 +140,8 @@ def test_a_socket_that_one_may_not_use_is_not_reported_as_no_supervisor(tmp_path
                 os._exit(0)
         os.waitpid(child, 0)
     os.close(said)
-    assert os.read(answer, 4096) == b"not allowed to use control.sock: only root and the supervisor's own user are"
+    why = b"only root, the supervisor's own user and the members of its `socket_group` are"
+    assert os.read(answer, 4096) == b"not allowed to use control.sock: " + why
     os.close(answer)
 
 

@@ -12,6 +12,7 @@ import pytest
 from conftest import eventually
 from served import Served, served
 
+from supervisor.control.peers import Peers
 from supervisor.control.server import MOST_CONNECTIONS
 from supervisor.errors import ControlError, JobvisorError
 
@@ -286,6 +287,39 @@ def _asked_by_nobody() -> bytes:
         with suppress(BrokenPipeError):  # already refused
             sock.sendall(b'{"id": 1, "method": "echo"}\n')
         return sock.recv(4096)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_user_who_is_not_in_the_group_cannot_give_it_the_socket(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    path.touch()
+    for each in (tmp_path, path):
+        os.chown(each, 65_534, 65_534)
+    answer, said = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.chdir(tmp_path)
+            os.setgroups([])
+            os.setuid(65_534)
+            os.write(said, _admission().encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    os.close(said)
+    with os.fdopen(answer) as lines:
+        assert lines.read() == (
+            'cannot give the control socket to group "54321": the supervisor\'s user is neither root nor in it; '
+            "add the user to the group, or remove `socket_group`"
+        )
+
+
+def _admission() -> str:
+    try:
+        Peers(54_321).admit("control.sock")
+    except JobvisorError as error:
+        return str(error)
+    return "admitted"
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o277])

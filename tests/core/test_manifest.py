@@ -81,7 +81,7 @@ def test_logs_and_socket_follow_the_state_dir() -> None:
         ('log = {level = "WARN"}', 'log.level: found "WARN"; expected one of "TRACE", "DEBUG", '),
         ('stop_timeout = "0s"', 'stop_timeout: found "0s"; expected more than 0'),
         ('stop_timeout = "none"', 'stop_timeout: "none" is not a duration'),
-        ('socket_group = "adm"', "socket_group: not yet supported ("),
+        ('socket_group = ""', 'socket_group: found ""; expected the name or the number of a group'),
         ("history = {keep_rins = 1}", 'history.keep_rins: unknown key; did you mean "keep_runs"?'),
     ],
 )

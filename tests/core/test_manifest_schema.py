@@ -64,7 +64,7 @@ def assert_same_keys(schema: Any, keys: Keys, where: str) -> None:
     table = resolved(schema)
     if "anyOf" in table:
         table = table["anyOf"][-1]
-    assert set(table["properties"]) == {name for name, key in keys.items() if key.is_supported}, where
+    assert set(table["properties"]) == keys.keys(), where
     assert table["additionalProperties"] is False
     for name, inner in table["properties"].items():
         assert inner["description"].startswith(keys[name].meaning), f"{where}.{name}"
@@ -98,7 +98,7 @@ def test_what_a_new_reader_takes_has_to_be_described() -> None:
 
 def test_defaults_are_values_of_toml_that_the_key_takes() -> None:
     for name, key in {**SUPERVISOR, **JOB}.items():
-        if key.is_supported and key.default is not None and key.inside is None:
+        if key.default is not None and key.inside is None:
             assert fitting(key.reader, tomllib.loads(f"it = {key.default}")["it"]), name
 
 
@@ -211,21 +211,6 @@ def test_what_the_parser_refuses_for_its_keys_or_types_the_schema_refuses(text: 
     assert complaints(tomllib.loads(text))
 
 
-UNSUPPORTED = [
-    *(("jobs", name) for name, key in JOB.items() if not key.is_supported),
-    *(("supervisor", name) for name, key in SUPERVISOR.items() if not key.is_supported),
-    *((name,) for name, key in TOP.items() if not key.is_supported),
-]
-
-
-@pytest.mark.parametrize("path", UNSUPPORTED, ids=".".join)
-def test_a_key_that_is_not_yet_supported_is_refused(path: tuple[str, ...]) -> None:
-    document: dict[str, Any] = {"jobs": {"a": {"run": "a:b"}}}
-    table = document["jobs"]["a"] if path[0] == "jobs" else document.setdefault(path[0], {}) if path[1:] else document
-    table[path[-1]] = {}
-    assert complaints(document)
-
-
 SCALARS = st.one_of(
     st.booleans(),
     st.integers(-10, 100_000_001),
@@ -238,7 +223,7 @@ SCALARS = st.one_of(
 )
 VALUES = SCALARS | st.lists(SCALARS, max_size=2) | st.dictionaries(st.sampled_from(["a", "keep"]), SCALARS, max_size=2)
 OF_FORM = (
-    *("unknown key", "not yet supported", "found ", "applies to ", "nothing says what runs", "a job runs one thing"),
+    *("unknown key", "found ", "applies to ", "nothing says what runs", "a job runs one thing"),
     *("a job has at most one schedule", "cannot be a default", "not a name"),
 )
 """How the parser's sentences about keys and types begin; about the other ones no schema can know."""
@@ -256,7 +241,7 @@ def fitting(reader: Reader, value: Any) -> bool:
 @st.composite
 def tables(draw: st.DrawFn, keys: Keys) -> dict[str, Any]:
     """A table of which most keys are known and most values fit; ``VALUES`` alone would seldom be valid."""
-    known = [name for name, key in keys.items() if key.is_supported and name not in WHAT and name not in WHEN]
+    known = [name for name in keys if name not in WHAT and name not in WHEN]
     names = draw(st.lists(st.sampled_from([*known, "unknown"]), max_size=4, unique=True))
     table: dict[str, Any] = {}
     for name in names:

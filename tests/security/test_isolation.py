@@ -3,6 +3,7 @@
 import json
 import os
 import pwd
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ from typing import Any
 import pytest
 from conftest import eventually
 from program import Program, program
+
+from supervisor.control.client import connect
+from supervisor.errors import JobvisorError
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="changing the user needs root")
 
@@ -97,6 +101,94 @@ def test_nothing_of_the_state_is_readable_by_others_whatever_the_umask(app: Prog
     eventually((state / "checkpoints").exists)
     open_to_others = [path for path in (state, *state.rglob("*")) if path.lstat().st_mode & 0o077]
     assert open_to_others == []
+
+
+SLEEPER = '[jobs.sleeper]\ncommand = ["sleep", "1000"]\n'
+GROUP = 54_321
+"""Which no entry of group(5) needs to have."""
+
+
+def asked_by(uid: int, gid: int, groups: list[int], path: Path) -> str:
+    """Return what the supervisor says of its health to a user with these groups, or why it cannot be asked."""
+    answer, said = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups(groups)
+            os.setresgid(gid, gid, gid)
+            os.setresuid(uid, uid, uid)
+            with connect([str(path)]) as client:
+                os.write(said, str(client.ask("status")["supervisor"]["healthy"]).encode())
+        except JobvisorError as error:
+            os.write(said, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(said)
+    with os.fdopen(answer) as lines:
+        told = lines.read()
+    os.waitpid(child, 0)
+    return told
+
+
+def test_members_of_the_socket_group_ask_the_supervisor_and_nobody_else(app: Program) -> None:
+    app.write(f"[supervisor]\nsocket_group = {GROUP}\n", other=OTHER)
+    app.run()
+    path = app.folder / ".jobvisor" / "control.sock"
+    nobody = pwd.getpwnam("nobody")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    assert asked_by(nobody.pw_uid, nobody.pw_gid, [GROUP], path) == "True"
+    assert asked_by(nobody.pw_uid, nobody.pw_gid, [*range(60_000, 60_400), GROUP], path) == "True"
+    assert asked_by(nobody.pw_uid, GROUP, [], path) == "True"
+    assert asked_by(nobody.pw_uid, nobody.pw_gid, [GROUP + 1], path).startswith(
+        f"not allowed to use {path}: only root, "
+    )
+    for each in (path.parent, path):
+        each.chmod(0o777)
+    why = f'not allowed: only root, the supervisor\'s own user and the members of group "{GROUP}" are'
+    assert asked_by(nobody.pw_uid, nobody.pw_gid, [], path) == why
+    assert asked_by(nobody.pw_uid, nobody.pw_gid, [*range(60_000, 60_400)], path) == why
+
+
+@pytest.mark.parametrize(("group", "reached"), [("", "PermissionError"), (f"group_id = {GROUP}\n", "None")])
+def test_a_job_of_a_user_reaches_the_socket_only_as_a_member_of_the_group(
+    app: Program, group: str, reached: str
+) -> None:
+    app.write(
+        f'[supervisor]\nsocket_group = {GROUP}\n[jobs.pries]\nrun = "jobs.pries:pries"\nuser = "nobody"\n{group}'
+        f'restart = "never"\nlog = {{ timestamps = false }}\nargs = {json.dumps([str(app.folder), 1, []])}\n',
+        pries=PRIES,
+    )
+    app.run()
+    found = json.loads(eventually(lambda: app.output("pries")))
+    assert found["socket"] == reached
+    assert {found[name] for name in ("history.db", "lock")} == {"PermissionError"}
+
+
+def test_a_socket_group_that_cannot_come_near_is_a_warning(app: Program) -> None:
+    app.write(f'[supervisor]\nsocket_group = {GROUP}\nsocket = "closed/open/control.sock"\n{SLEEPER}')
+    closed = app.folder / "closed"
+    (closed / "open").mkdir(parents=True)
+    closed.chmod(0o700)
+    app.run()
+    path = closed / "open" / "control.sock"
+    (warning,) = app.json("status")["warnings"]
+    assert warning == (
+        f'socket: members of group "{GROUP}" cannot reach {path}: {closed} is closed to them; '
+        "open it (chmod o+x), or name a socket elsewhere"
+    )
+    assert "cannot reach" in app.log
+    assert stat.S_IMODE((closed / "open").stat().st_mode) == 0o755  # open before, and left as it was
+
+
+def test_a_socket_group_that_the_machine_does_not_know_is_told_by_check_and_run(app: Program) -> None:
+    app.write(f'[supervisor]\nsocket_group = "no-such-group"\n{SLEEPER}')
+    why = 'there is no group "no-such-group" on this machine; create it, or correct `socket_group`\n'
+    checked, ran = app.ctl("check"), app.ctl("run")
+    assert (checked.returncode, checked.stderr) == (1, f"jobs.toml:2: supervisor.socket_group: {why}")
+    assert (ran.returncode, ran.stderr.splitlines(keepends=True)[-1]) == (
+        1,
+        f"the control socket cannot be opened to its group: {why}",
+    )
 
 
 SECRETS = """

@@ -38,10 +38,6 @@ _FILLED = Text(filled=True)
 _LEVELS = ("TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL")
 
 
-def _later(meaning: str, inside: Keys | None = None) -> Key:
-    return Key(Inside(), meaning, inside=inside, is_supported=False)
-
-
 BACKOFF: Keys = {
     "initial": Key(Duration(), "delay before the first restart of a streak", '"500ms"'),
     "factor": Key(Number(1, 1000), "growth from one restart to the next", "2"),
@@ -203,7 +199,7 @@ SUPERVISOR: Keys = {
     "state_dir": Key(_FILLED, "history and lock; default: $STATE_DIRECTORY, else .jobvisor beside the manifest"),
     "log_dir": Key(_FILLED, "job output; default: $LOGS_DIRECTORY, else logs in state_dir"),
     "socket": Key(_FILLED, "control socket; default: control.sock in $RUNTIME_DIRECTORY, else in state_dir"),
-    "socket_group": _later("a group whose members may control the supervisor"),
+    "socket_group": Key(Account("group"), "a group, by name or number, whose members may control the supervisor too"),
     "timezone": Key(_FILLED, 'of jobs without their own: IANA name or "local"', '"UTC"'),
     "max_running": Key(Whole(1, 100_000), "at most this many scheduled runs at once"),
     "vitals": Key(Duration(least=_SOONEST, word="off"), "how often CPU and memory of the jobs are sampled", '"10s"'),

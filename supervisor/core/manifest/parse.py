@@ -73,7 +73,7 @@ def _manifest(sources: Sequence[Source], around: Surroundings, problems: Problem
 
 def _read_top(source: Source, problems: Problems) -> None:
     """Read the top of the main file but for its tables, which follow in their own order."""
-    tables = {name for name, key in TOP.items() if name != "include" and key.is_supported}
+    tables = TOP.keys() - {"include"}
     rest = {name: value for name, value in source.document.items() if name not in tables}
     read_table(source, (), rest, TOP, problems)
 
@@ -84,5 +84,3 @@ def _read_included(source: Source, main: Source, problems: Problems) -> None:
             problems.add(source, (name,), f"belongs in {main.file}; an included file adds jobs, groups and notifiers")
         elif name not in NAMED:
             problems.add(source, (name,), f"unknown key in an included file{near(name, tuple(NAMED))}")
-        elif not NAMED[name].is_supported:
-            problems.add(source, (name,), f"not yet supported ({NAMED[name].meaning}); remove it")

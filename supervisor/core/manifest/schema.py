@@ -64,10 +64,9 @@ def manifest_schema() -> Schema:
 
 
 def _table(keys: Keys) -> Schema:
-    supported = {name: key for name, key in keys.items() if key.is_supported}
     return {
         "type": "object",
-        "properties": {name: _key(name, key) for name, key in supported.items()},
+        "properties": {name: _key(name, key) for name, key in keys.items()},
         "additionalProperties": False,
     }
 
@@ -218,7 +217,7 @@ def _together() -> Schema:
     }
     for name, key in JOB.items():
         need = _need(key.only)
-        if need is not None and key.is_supported:
+        if need is not None:
             needs[name] = need
     return {"oneOf": [{"required": [name]} for name in WHAT], "dependentSchemas": needs}
 

@@ -40,6 +40,7 @@ class Settings:
     state_dir: str
     log_dir: str
     socket: str
+    socket_group: str | int | None = None
     timezone: str = "UTC"
     max_running: int | None = None
     vitals: timedelta | None = timedelta(seconds=10)
@@ -79,7 +80,7 @@ def make_settings(values: Mapping[str, Any], around: Surroundings) -> Settings:
     state_dir = around.absolute(values.get("state_dir", around.state_dir))
     given = {
         name: values[name]
-        for name in ("preload", "timezone", "max_running", "vitals", "stop_timeout")
+        for name in ("preload", "socket_group", "timezone", "max_running", "vitals", "stop_timeout")
         if name in values
     }
     given |= {f"log_{name}": value for name, value in values.get("log", {}).items()}

@@ -38,8 +38,6 @@ class Key:
     """The keys of its table, where it is or may be one."""
     each: Mapping[str, "Key"] | None = None
     """The keys of each table in it, where it holds tables by the names that people give them."""
-    is_supported: bool = True
-    """False for a key of the contract that is not built yet: it is refused, as ignoring it would be a lie."""
 
 
 Keys = Mapping[str, Key]
@@ -56,8 +54,6 @@ def read_table(source: Source, path: Path, raw: Any, keys: Keys, problems: Probl
         here = (*path, name)
         if key is None:
             problems.add(source, here, f"unknown key{near(name, tuple(keys))}")
-        elif not key.is_supported:
-            problems.add(source, here, f"not yet supported ({key.meaning}); remove it")
         elif key.inside is not None and isinstance(value, dict):
             values[name] = read_table(source, here, value, key.inside, problems)
         else:
