@@ -3,7 +3,6 @@
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from supervisor.core.manifest import Manifest, Positions, Problem, Source, Surro
 from supervisor.core.schedule import zone
 from supervisor.errors import ManifestError
 from supervisor.localzone import local_zone
+from supervisor.values import dataclass, field, replace
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Manifest:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -23,6 +22,7 @@ from supervisor.engine.renewal import Renewal
 from supervisor.errors import JobvisorError, ManifestError
 from supervisor.load import load
 from supervisor.systemd.service import Service
+from supervisor.values import replace
 
 
 class Loop(Protocol):

@@ -10,7 +10,6 @@ import os
 import signal
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -62,6 +61,7 @@ from supervisor.page import Figures
 from supervisor.reloads import Reloads
 from supervisor.statedir import boot_id
 from supervisor.systemd.service import service
+from supervisor.values import dataclass
 from supervisor.waiters import Lookers, Waiters
 
 

@@ -4,7 +4,6 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from supervisor.core.timetable import schedule_id
 from supervisor.errors import JobvisorError, NoSuchJobError
 from supervisor.history import query
 from supervisor.load import load
+from supervisor.values import replace
 
 JobTimes = tuple[Job, Iterator[datetime]]
 """A job and its due times, rising, each reckoned when it is asked for."""

@@ -6,7 +6,6 @@ import re
 import sys
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -22,6 +21,7 @@ from supervisor.core.names import Unmatched, select
 from supervisor.errors import JobvisorError, NoSuchJobError
 from supervisor.history import query
 from supervisor.logs.reader import Line, Wish, follow, labels, last
+from supervisor.values import replace
 
 FEW = 20
 _LAGGING = timedelta(seconds=1)

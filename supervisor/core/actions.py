@@ -1,10 +1,9 @@
 """Orders: what shall be done, imperative. ``lifecycle.step`` returns them; the shell performs them in order."""
 
-from dataclasses import dataclass
-
 from supervisor.core.events import Cause
 from supervisor.core.job import Job
 from supervisor.core.runs import Attempt, Record, RunId, SlotId
+from supervisor.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ Nothing is done here.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from itertools import count
@@ -47,6 +46,7 @@ from supervisor.core.states import (
 from supervisor.core.timetable import Gap, Unfolded, advance, gap, stepped, taken_on
 from supervisor.core.tree.group import Group
 from supervisor.core.tree.tree import EndAll, Tell, Tree
+from supervisor.values import dataclass, replace
 
 STEP = timedelta(milliseconds=500)
 """A smaller move of the wall clock against the monotonic one is drift or a slow reading, not a step."""

@@ -1,7 +1,6 @@
 """What differs between a job that runs and the one that an edited manifest tells, and when each difference shows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -10,6 +9,7 @@ from supervisor.core.kind import Kind
 from supervisor.core.manifest.keys import PROCESS, WHEN
 from supervisor.core.manifest.settings import Manifest
 from supervisor.core.manifest.spelling import shown, spelled, spelled_groups, spelled_notifiers, spelled_settings
+from supervisor.values import dataclass, replace
 
 
 class Effect(StrEnum):

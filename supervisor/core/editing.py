@@ -1,7 +1,5 @@
 """What an edited table of the manifest means to a slot that lives."""
 
-from dataclasses import replace
-
 from supervisor.core.actions import Action
 from supervisor.core.differences import Effect, effect, keeps_process
 from supervisor.core.ending import stop
@@ -26,6 +24,7 @@ from supervisor.core.states import (
     process_of,
 )
 from supervisor.core.timetable import anew, schedule_id
+from supervisor.values import replace
 
 _TURNS = frozenset({Effect.RESTART, Effect.START, Effect.STOP})
 """Effects that do not wait for the next run."""

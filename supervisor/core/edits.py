@@ -1,13 +1,13 @@
 """What a reload would do to each job."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from supervisor.core.differences import Difference, Effect, differences, effect
 from supervisor.core.job import Job
 from supervisor.core.runs import SlotId
 from supervisor.core.slot import Slot
 from supervisor.core.states import Stopped, Wanted
+from supervisor.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

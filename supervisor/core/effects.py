@@ -1,11 +1,10 @@
 """What follows from a fact: orders for the floor below, and the changes that observers are told of."""
 
-from dataclasses import dataclass, field
-
 from supervisor.core.actions import Action
 from supervisor.core.events import Event
 from supervisor.core.instants import Now
 from supervisor.core.slot import Slot
+from supervisor.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,5 @@
 """From running to rest: stops that somebody asks for, ends that somebody sees, and what follows from either."""
 
-from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from supervisor.core.actions import Escalate, Fall, Keep, Kill, Stop
@@ -47,6 +46,7 @@ from supervisor.core.states import (
     process_of,
 )
 from supervisor.core.timetable import after_run, is_over
+from supervisor.values import dataclass, replace
 
 ASKED = frozenset(
     {

@@ -1,6 +1,5 @@
 """Facts: what happened, past tense. The engine, the clock and people report them; ``lifecycle.step`` answers."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -9,6 +8,7 @@ from supervisor.core.instants import ZERO
 from supervisor.core.job import Job
 from supervisor.core.kind import Kind
 from supervisor.core.runs import RunId, Trigger
+from supervisor.values import dataclass
 
 
 class Cause(StrEnum):

@@ -1,10 +1,10 @@
 """How a job's process ended, and whether that counts as clean."""
 
 import signal as signals
-from dataclasses import dataclass, field
 from datetime import timedelta
 
 from supervisor.core.instants import ZERO
+from supervisor.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

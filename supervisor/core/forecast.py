@@ -1,7 +1,6 @@
 """What the schedules of a manifest will do in a time to come, by the same core that will do it, on a virtual clock."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 
@@ -13,6 +12,7 @@ from supervisor.core.job import Job, Overlap
 from supervisor.core.runs import Attempt, Closed, NotRun, Opened, Outcome, RunId, Saved, SlotId, Trigger
 from supervisor.core.schedule import daylight_effects
 from supervisor.core.simulation import Simulation
+from supervisor.values import dataclass, field, replace
 
 ASSUMED = timedelta(seconds=1)
 """The length of a run of a job that has had no good one yet."""

@@ -4,8 +4,9 @@ A wall instant is an aware ``datetime`` in UTC; calendars use it. A monotonic in
 arbitrary point (CLOCK_BOOTTIME: it goes on in suspend, it never steps); time-outs and delays use it.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from supervisor.values import dataclass
 
 Mono = timedelta
 """A monotonic instant, counted from an arbitrary point of this boot."""

@@ -1,7 +1,6 @@
 """One job of the manifest: what runs, when, and how it is supervised. Made by ``core.manifest``, never changed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ from supervisor.core.checks import HealthCheck, Readiness
 from supervisor.core.exits import SuccessExit
 from supervisor.core.kind import Kind
 from supervisor.core.schedule import Schedule
+from supervisor.values import dataclass, field
 
 
 class Restart(StrEnum):

@@ -8,8 +8,6 @@ Rules of this file:
 - A pair that cannot matter leaves the slot as it is; ``tests/core/lifecycle_table.txt`` names them all.
 """
 
-from dataclasses import replace
-
 from supervisor.core import editing, ending, overlap, rows, starting, wellbeing
 from supervisor.core.actions import Action, Kill
 from supervisor.core.events import (
@@ -66,6 +64,7 @@ from supervisor.core.states import (
     Waiting,
     Wanted,
 )
+from supervisor.values import replace
 
 
 def step(slot: Slot, event: Event, now: Now, context: Context) -> tuple[Slot, tuple[Action, ...]]:

@@ -1,8 +1,9 @@
 """Which slots the names on a command line mean: exact labels, job names, and ``*`` patterns."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+
+from supervisor.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ that comes up and dies again every few seconds is told of once.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -20,6 +19,7 @@ from supervisor.core.runs import Attempt, Closed, Outcome, RunId, SlotId
 from supervisor.core.slot import Slot
 from supervisor.core.states import Failed, Running, State, Ticking, earliest
 from supervisor.core.status import brief, iso, late_at, lateness
+from supervisor.values import dataclass
 
 _TICK = timedelta(milliseconds=1)
 """Lateness begins after its instant, not at it."""

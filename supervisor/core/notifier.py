@@ -1,8 +1,9 @@
 """One ``[notify.NAME]`` table: who is told of what, and how. Made by ``core.manifest``, never changed."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+
+from supervisor.values import dataclass
 
 
 class On(StrEnum):

@@ -1,7 +1,5 @@
 """What becomes of a due time that finds a run of its job active: skipped, queued, beside it, or in its place."""
 
-from dataclasses import replace
-
 from supervisor.core.actions import Beside
 from supervisor.core.ending import stop
 from supervisor.core.events import Cause, Due
@@ -11,6 +9,7 @@ from supervisor.core.rows import attempt, not_run
 from supervisor.core.runs import Outcome, Trigger
 from supervisor.core.slot import Context, Slot, Step
 from supervisor.core.states import Blocked, Recording, Starting, Stopping, Ticking, process_of
+from supervisor.values import replace
 
 
 def decide(slot: Slot, due: Due, now: Now, context: Context) -> Step:

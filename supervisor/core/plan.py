@@ -1,7 +1,6 @@
 """What a reload does, job by job and key by key, as clients are told it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from supervisor.core.differences import Difference, Effect, keeps_process
@@ -10,6 +9,7 @@ from supervisor.core.job import Command
 from supervisor.core.runs import SlotId
 from supervisor.core.slot import Slot
 from supervisor.core.states import Process, Stopping, Wanted, process_of
+from supervisor.values import dataclass
 
 _CHANGES = {
     Effect.NONE: "unchanged",

@@ -4,11 +4,11 @@ The window: a restart counts while its age is at most ``within``; ``max_restarts
 the one that would be ``max_restarts + 1`` gives up (OTP ``supervisor:add_restart``, with an exact clock).
 """
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 from supervisor.core.instants import ZERO, Mono
 from supervisor.core.job import Backoff, Limit, Restart, Supervision
+from supervisor.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

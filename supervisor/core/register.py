@@ -6,7 +6,6 @@ heartbeat does, adds nothing.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from supervisor.core.deadlines import Deadlines
 from supervisor.core.job import Command, Job
@@ -23,6 +22,7 @@ from supervisor.core.states import (
     is_at_rest,
     process_of,
 )
+from supervisor.values import replace
 
 
 class Register:

@@ -1,13 +1,12 @@
 """The rows of due times that had no process, and what they mean to the timetable."""
 
-from dataclasses import replace
-
 from supervisor.core.actions import Action, Keep
 from supervisor.core.events import Due
 from supervisor.core.instants import Now
 from supervisor.core.runs import Attempt, Finalized, NotRun, Outcome, Trigger
 from supervisor.core.slot import Context, Slot, Step
 from supervisor.core.timetable import after_run
+from supervisor.values import replace
 
 
 def attempt(slot: Slot, due: Due, context: Context) -> Attempt:

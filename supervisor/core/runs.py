@@ -1,10 +1,10 @@
 """What a run is, and the rows that the record of runs keeps of it."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from supervisor.core.exits import ErrorRecord, Usage
+from supervisor.values import dataclass
 
 RunId = int
 """Names a run for ever on this state_dir; rising. A process is named by it, never by its pid."""

@@ -5,7 +5,6 @@ is asked to.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from itertools import count
@@ -20,6 +19,7 @@ from supervisor.core.job import Job, Run
 from supervisor.core.kind import Kind
 from supervisor.core.runs import Attempt, Closed, RunId, Saved, SlotId
 from supervisor.core.tree.group import Group
+from supervisor.values import dataclass, field
 
 Lengths = Callable[[Attempt], timedelta | None]
 """How long a run or tick takes; None is until it is ended by hand."""

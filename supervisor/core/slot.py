@@ -1,7 +1,6 @@
 """One instance of a job as the supervisor knows it: what is wanted, what is, what is due, what has been."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
 
@@ -12,6 +11,7 @@ from supervisor.core.kind import Kind
 from supervisor.core.runs import Closed, NotRun, Outcome, Saved, SlotId, Trigger
 from supervisor.core.states import Blocked, Idle, New, State, Waiting, Wanted, deadline_of, earliest
 from supervisor.core.timetable import Timetable, schedule_id
+from supervisor.values import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

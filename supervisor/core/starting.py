@@ -1,6 +1,5 @@
 """From wanted to running: taking a slot on, launching a run, and each step of its start."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 from supervisor.core.actions import Keep, Probe, Spawn, Tick, Watch
@@ -29,6 +28,7 @@ from supervisor.core.states import (
     earliest,
 )
 from supervisor.core.timetable import is_over, made_up_within
+from supervisor.values import replace
 
 PRESUMED = Kind.FUNCTION
 """What a target that cannot be had counts as: its due times come, and each run says what is missing."""

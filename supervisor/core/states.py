@@ -1,6 +1,5 @@
 """Where a slot stands. Each state carries exactly what is known in it, its deadline included."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -8,6 +7,7 @@ from supervisor.core.events import Cause
 from supervisor.core.instants import Mono, Now
 from supervisor.core.job import Job
 from supervisor.core.runs import Attempt, Trigger
+from supervisor.values import dataclass
 
 
 class Wanted(StrEnum):

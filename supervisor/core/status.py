@@ -1,7 +1,6 @@
 """What ``status`` says of each slot: one word of state, one of health with its reason, and the figures."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from math import isfinite
@@ -32,6 +31,7 @@ from supervisor.core.states import (
     last_due,
     process_of,
 )
+from supervisor.values import dataclass
 
 
 class Health(StrEnum):

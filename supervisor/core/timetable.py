@@ -6,7 +6,6 @@ follow the wall clock.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import islice
@@ -28,6 +27,7 @@ from supervisor.core.schedule import (
     next_due,
     previous_due,
 )
+from supervisor.values import dataclass, replace
 
 MOST_PASSED = 1000
 """Rows written for due times that went by in one gap; history keeps no more of a job by default."""

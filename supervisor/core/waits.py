@@ -1,6 +1,5 @@
 """When a command that waits knows its end: a slot came up, went down, or will not."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -23,6 +22,7 @@ from supervisor.core.states import (
     last_due,
     process_of,
 )
+from supervisor.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,12 @@
 """What a process that is up must go on to show: that it is well, alive, and not too old."""
 
-from dataclasses import replace
-
 from supervisor.core.checks import OnUnhealthy
 from supervisor.core.ending import cut_short
 from supervisor.core.events import Cause
 from supervisor.core.instants import Now
 from supervisor.core.slot import Slot, Step
 from supervisor.core.states import Idle, Process, Running, Ticking
+from supervisor.values import replace
 
 
 def beat(slot: Slot, now: Now) -> Step:

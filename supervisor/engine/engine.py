@@ -9,7 +9,6 @@ import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -34,6 +33,7 @@ from supervisor.engine.reports import Listener, RunReport
 from supervisor.engine.stack import NONE
 from supervisor.engine.succession import Succession
 from supervisor.helpers import Standby
+from supervisor.values import dataclass
 from supervisor.wire import Message, is_in_memory, is_pipe
 
 MOST_EARLY = 1000

@@ -1,13 +1,13 @@
 """A program that is run once for a job, beside its run: a health or readiness check by command."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from supervisor.core.actions import Spawn
 from supervisor.core.exits import Code, Exit, NotStarted, Usage, describe
 from supervisor.core.instants import ZERO
 from supervisor.core.job import Command, Job
 from supervisor.core.runs import Attempt, RunId
+from supervisor.values import replace
 from supervisor.wire import Message
 
 Done = Callable[[str | None], None]

@@ -3,11 +3,11 @@
 import asyncio
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from supervisor.engine.line import Line
 from supervisor.engine.pidfd import ended
 from supervisor.helpers import Helper
+from supervisor.values import dataclass
 from supervisor.wire import Message
 
 

@@ -5,7 +5,6 @@ import math
 import pickle
 import resource
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from supervisor.core.actions import Spawn, Tick
@@ -14,6 +13,7 @@ from supervisor.core.runs import Attempt
 from supervisor.core.status import iso
 from supervisor.engine.agreed import CHANNEL_FD
 from supervisor.engine.cgroups import Delegation
+from supervisor.values import replace
 
 CPU_GRACE = 5
 """Seconds of CPU time from SIGXCPU to SIGKILL, for a job that wants to end in order."""

@@ -7,11 +7,11 @@ that hangs, or a client that floods it, costs a full mailbox and nothing more.
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
 from supervisor.engine.channel import LARGEST_MESSAGE
+from supervisor.values import dataclass
 from supervisor.wire import Message
 
 MOST_MESSAGES = 256

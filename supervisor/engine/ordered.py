@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 
 from supervisor.core.actions import Spawn
 from supervisor.core.job import Run
@@ -16,6 +15,7 @@ from supervisor.engine.mailbox import Mailbox
 from supervisor.engine.notify_socket import NotifySocket
 from supervisor.engine.reports import Listener
 from supervisor.engine.stack import Stack
+from supervisor.values import dataclass, field
 from supervisor.wire import Message, pair
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from supervisor.core.events import TargetFound, TargetMissing
 from supervisor.core.job import Job
@@ -10,6 +9,7 @@ from supervisor.engine.briefing import Settings
 from supervisor.engine.generation import Generation
 from supervisor.engine.probing import Probes
 from supervisor.errors import JobvisorError
+from supervisor.values import dataclass
 
 DIED = "the new fork server died; see the supervisor's log"
 

@@ -11,13 +11,13 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 import psutil
 
 from supervisor.core.runs import RunId
 from supervisor.core.status import Vital
 from supervisor.engine.containment import tree
+from supervisor.values import dataclass, field
 
 SLICE = 0.002
 """Seconds after which the loop has its turn again."""

@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 
 from supervisor.core.runs import (
     Closed,
@@ -17,6 +16,7 @@ from supervisor.core.runs import (
     Saved,
     SlotId,
 )
+from supervisor.values import dataclass, field, replace
 
 CAPACITY = 10_000
 """Records of runs that wait at most."""

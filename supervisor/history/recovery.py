@@ -10,13 +10,13 @@ import os
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from supervisor.core.instants import ZERO
 from supervisor.core.runs import Attempt, Closed, Finalized, Outcome, Record, RunId, Saved, SlotId, Trigger
 from supervisor.history.values import from_instant_micros, saved_from_json
+from supervisor.values import dataclass, field
 
 LOST = "supervisor ended before the run did"
 """The reason in the rows of runs that nobody saw end."""

@@ -3,10 +3,10 @@
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from supervisor.history.values import to_instant_micros
+from supervisor.values import dataclass, field
 
 CHUNK = 200
 """Rows deleted in one transaction: a run that waits for its row waits no longer than that takes."""

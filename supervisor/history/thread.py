@@ -10,7 +10,6 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Condition, Thread
@@ -21,6 +20,7 @@ from supervisor.history.backlog import Backlog
 from supervisor.history.database import Database
 from supervisor.history.recovery import Recovered, Warn
 from supervisor.history.retention import Retention
+from supervisor.values import dataclass
 
 __all__ = ["History", "Recovered"]
 

@@ -1,7 +1,8 @@
 """Calendar events of systemd.time(7) as cron expressions, where cron has words for them."""
 
 import re
-from dataclasses import dataclass
+
+from supervisor.values import dataclass
 
 _SHORT = {
     "minutely": "*-*-* *:*:00",

@@ -2,10 +2,10 @@
 
 import re
 import shlex
-from dataclasses import dataclass, field
 
 from supervisor.imports.draft import Draft, JobDraft
 from supervisor.imports.origin import Origin
+from supervisor.values import dataclass, field
 
 _ASSIGNMENT = re.compile(r"""\s*(["']?)([A-Za-z_][A-Za-z0-9_]*)\1\s*=\s*(.*?)\s*""")
 _ENTRY = re.compile(r"\s*(@[a-z]+|\S+\s+\S+\s+\S+\s+\S+\s+\S+)\s+(.+)")

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any
 
@@ -10,6 +9,7 @@ from supervisor.core.manifest.keys import JOB, SUPERVISOR
 from supervisor.core.manifest.readers import ReadError
 from supervisor.core.manifest.tables import Key, Keys
 from supervisor.core.schedule import ScheduleError, parse_cron, zone
+from supervisor.values import dataclass, field
 
 LONGEST_NAME = 64
 _MOST_DIGITS = 18

@@ -1,7 +1,8 @@
 """The file that is imported, and what stands beside it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from supervisor.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,9 @@
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import timedelta
+
+from supervisor.values import dataclass, field
 
 _UNITS = {
     **dict.fromkeys(("usec", "us", "µs", "μs"), 1),  # both letters that systemd takes

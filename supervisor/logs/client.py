@@ -11,7 +11,6 @@ import signal
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from supervisor.core.runs import Attempt, RunId
 from supervisor.helpers import Helper, Pacing, Standby
 from supervisor.logs import launch
 from supervisor.logs.names import file_name
+from supervisor.values import dataclass, field
 from supervisor.wire import Message, Wire
 
 GRACE = timedelta(seconds=10)

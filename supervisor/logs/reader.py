@@ -11,7 +11,6 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import BinaryIO
 from supervisor.logs.names import STREAMS, Stream, file_name
 from supervisor.logs.numbered import Numbered
 from supervisor.logs.watch import Watch
+from supervisor.values import dataclass
 
 _BLOCK = 64 * 1024
 _MOST = 1000

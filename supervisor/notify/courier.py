@@ -7,13 +7,13 @@ costs nothing, and a webhook's libraries are imported only there.
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Condition, Thread
 from typing import Any
 
 from supervisor.core.notifier import Notifier, Program
 from supervisor.notify.delivery import Deliver, Undelivered
+from supervisor.values import dataclass
 
 CAPACITY = 100
 """Notices that wait at most; of more the oldest are dropped."""

@@ -1,9 +1,10 @@
 """The unit file that has systemd run a manifest's supervisor, each choice in it explained by a comment."""
 
 import re
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import PurePath
+
+from supervisor.values import dataclass
 
 NOTIFY_RELOAD = 253
 """The systemd from which on there is Type=notify-reload."""

@@ -17,12 +17,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from conftest import descendants, eventually
 from program import JOBVISOR, Program, children
+
+from supervisor.values import dataclass, field
 
 WRITERS = """
 import fcntl, itertools, os, signal, subprocess, sys, time
@@ -111,7 +112,7 @@ every = "700ms"
 EXTRA = '[jobs.extra]\nrun = "jobs.chaos:short"\nargs = ["extra", 1000]\n'
 
 
-@dataclass
+@dataclass(slots=True)
 class Campaign:
     """One program under attack."""
 

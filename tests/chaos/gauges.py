@@ -4,13 +4,14 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 import psutil
 from conftest import descendants
 from program import Program
+
+from supervisor.values import dataclass
 
 PARTS = {"supervisor": "", "fork server": "engine.forkserver", "log process": "logs.process"}
 SHARE = 0.03

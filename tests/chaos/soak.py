@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,8 @@ from asking import ask
 from conftest import descendants, eventually, is_alive
 from gauges import Sample, sample
 from program import Program
+
+from supervisor.values import dataclass, field
 
 CODE = """
 import itertools, os, time

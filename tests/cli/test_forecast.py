@@ -2,7 +2,6 @@ import json
 import os
 import pty
 import subprocess
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import FileIO
 from pathlib import Path
@@ -12,6 +11,7 @@ from samples import closed, write
 from shell import JOBVISOR, Shell
 
 from supervisor.core.runs import SlotId
+from supervisor.values import replace
 
 MANIFEST = """
 [supervisor]

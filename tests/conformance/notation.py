@@ -12,8 +12,9 @@
 """
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
+
+from supervisor.values import dataclass
 
 CASES = Path(__file__).with_name("cases")
 

@@ -1,6 +1,5 @@
 """Which valid jobs get a warning, and with which words."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -9,6 +8,7 @@ from world import MINUTE, NOON, at, periodic
 from supervisor.core.advice import advice, shortest_interval
 from supervisor.core.job import Job, Overlap
 from supervisor.core.schedule import At, Delay, Every, Reboot, parse_cron, zone
+from supervisor.values import replace
 
 HOUR = timedelta(hours=1)
 

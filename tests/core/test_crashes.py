@@ -1,7 +1,6 @@
 """A supervisor killed at any moment: every due time still ends in exactly one final row, and runs at most once."""
 
 from collections import Counter
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -12,6 +11,7 @@ from world import MINUTE, World, at, periodic
 from supervisor.core.job import Job, Missed, Overlap
 from supervisor.core.runs import SlotId
 from supervisor.core.schedule import Every
+from supervisor.values import replace
 
 KILLS = st.lists(st.tuples(st.integers(1, 900), st.integers(0, 900)), min_size=1, max_size=4)
 """Seconds that each life lasts, and that the machine is then without a supervisor."""

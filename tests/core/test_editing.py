@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 from world import MINUTE, World, at, long_lived, periodic, worker
 
@@ -10,6 +8,7 @@ from supervisor.core.exits import Code
 from supervisor.core.job import Command, Job, Overlap
 from supervisor.core.runs import Finalized, SlotId
 from supervisor.core.states import Backoff, Disabled, Finished, Running, Stopped, Stopping, Waiting
+from supervisor.values import replace
 
 OTHER = Command(argv=("other",))
 

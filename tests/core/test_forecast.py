@@ -1,6 +1,5 @@
 """What is foreseen is what the core would do: overlaps, waits, peaks, quiet days, daylight saving."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from world import MINUTE, NOON, ONCE_IN_A_LIFE, SECOND, START, World, at, periodic
@@ -10,6 +9,7 @@ from supervisor.core.forecast import ASSUMED, Forecast, Known, Wait, foresee
 from supervisor.core.job import Job, Missed, Overlap
 from supervisor.core.runs import Outcome, Saved, SlotId
 from supervisor.core.schedule import At, Cron, Delay, Every, parse_cron, zone
+from supervisor.values import replace
 
 BERLIN = zone("Europe/Berlin")
 

@@ -4,7 +4,6 @@ After a wanted change: ``python tests/core/test_lifecycle_table.py > tests/core/
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -72,6 +71,7 @@ from supervisor.core.states import (
     Wanted,
 )
 from supervisor.core.timetable import anew
+from supervisor.values import replace
 
 APPROVED = Path(__file__).with_name("lifecycle_table.txt")
 PAST = START.mono - timedelta(seconds=1)

@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,6 +11,7 @@ from supervisor.core.job import Job, Limit, Overlap
 from supervisor.core.notices import Notice, Notices, is_for
 from supervisor.core.notifier import Notifier, On, Program, Webhook
 from supervisor.core.runs import Attempt
+from supervisor.values import replace
 
 TOLD = {"notify": ("ops",)}
 

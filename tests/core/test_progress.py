@@ -1,6 +1,5 @@
 """How far a run says it is, in ``status``."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +11,7 @@ from supervisor.core.runs import Attempt, SlotId, Trigger
 from supervisor.core.slot import Slot
 from supervisor.core.states import Idle, Process, Running, State, Ticking, Waiting
 from supervisor.core.status import LONGEST_LEFT, Progress, report
+from supervisor.values import replace
 
 RUN = Attempt(run_id=7, slot=SlotId("job"), trigger=Trigger.START)
 TICK = replace(RUN, run_id=8, due_at=NOON)

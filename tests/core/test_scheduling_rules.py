@@ -1,6 +1,5 @@
 """Sentences of the scheduling contract that no row of its table of examples shows."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 from world import MINUTE, SECOND, START, World, at, periodic
@@ -9,6 +8,7 @@ from supervisor.core.exits import Code
 from supervisor.core.job import Backoff, Job, Missed, Overlap, Supervision
 from supervisor.core.runs import SlotId
 from supervisor.core.schedule import Delay, Every, Reboot
+from supervisor.values import replace
 
 HOUR = timedelta(hours=1)
 

@@ -1,6 +1,5 @@
 """Values to test the core with: a virtual clock, jobs, slots in every state, and a board that a test can drive."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from supervisor.core.actions import Action, Keep, Spawn, Stop, Tick
@@ -14,6 +13,7 @@ from supervisor.core.runs import Closed, NotRun, Opened, Outcome, Saved, SlotId,
 from supervisor.core.schedule import Delay, Every, Schedule
 from supervisor.core.simulation import GOOD, Lengths, Simulation, forever
 from supervisor.core.tree.group import Group
+from supervisor.values import replace
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 START = Now(NOON, timedelta(hours=1))

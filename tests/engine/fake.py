@@ -3,7 +3,6 @@
 import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from supervisor.core.actions import Spawn, Stop, Tick
 from supervisor.core.events import (
@@ -21,6 +20,7 @@ from supervisor.core.job import Command, Job, Run
 from supervisor.core.kind import Kind
 from supervisor.core.runs import RunId
 from supervisor.engine.engine import Output
+from supervisor.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,6 @@
 """Where no cgroup keeps limits.memory, the engine looks, and tells of who is over it."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ from rig import Rig, real
 
 from supervisor.core.events import MemoryExceeded
 from supervisor.core.job import Limits
+from supervisor.values import replace
 
 CODE = """
 import os, time

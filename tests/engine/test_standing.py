@@ -7,7 +7,6 @@ import resource
 import signal
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from rig import Rig, real
 from supervisor.core.actions import Spawn
 from supervisor.core.exits import Code, NotStarted, Signalled
 from supervisor.core.job import Command, Job, Limits, LogMode
+from supervisor.values import replace
 
 CODE = """
 import ctypes, json, os, resource, sys

@@ -2,7 +2,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from supervisor.core.exits import ErrorRecord, Usage
 from supervisor.core.runs import Dumped, NotRun, Outcome, Printed, SlotId
 from supervisor.errors import JobvisorError
 from supervisor.history import query
+from supervisor.values import replace
 
 WEB = SlotId("web")
 SECOND = SlotId("web", 2)

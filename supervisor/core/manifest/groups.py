@@ -1,7 +1,6 @@
 """Making the groups of the ``[groups.NAME]`` tables, and what groups and jobs must not do to each other."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from supervisor.core.job import Job
@@ -14,6 +13,7 @@ from supervisor.core.manifest.tables import read_table
 from supervisor.core.manifest.wording import near
 from supervisor.core.tree.group import Group
 from supervisor.core.tree.shape import wait_cycle
+from supervisor.values import replace
 
 
 def make_groups(tables: Sequence[Named], defaults: Mapping[str, Any], problems: Problems) -> dict[str, Group]:

@@ -1,12 +1,12 @@
 """Making the limit of restarts and the delay between them, of a job and of a group."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from supervisor.core.durations import format_duration
 from supervisor.core.job import Backoff, Limit
+from supervisor.values import replace
 
 _MINUTE = timedelta(minutes=1)
 

@@ -1,13 +1,13 @@
 """A job's table over the defaults: what counts, and where it is written."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from supervisor.core.manifest.keys import JOB, WHEN
 from supervisor.core.manifest.problems import Problems, Source
 from supervisor.core.manifest.tables import Only
 from supervisor.core.manifest.wording import Path, dotted
+from supervisor.values import dataclass
 
 _INSTEAD = {
     Only.SCHEDULED: "; give the job `every`, `delay`, `cron` or `at`, or remove it",

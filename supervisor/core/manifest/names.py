@@ -1,12 +1,12 @@
 """The tables that have names: jobs and groups share one name space, over all files."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from supervisor.core.manifest.problems import Problems, Source
 from supervisor.core.manifest.tables import NAME
 from supervisor.core.manifest.wording import Path, found
+from supervisor.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

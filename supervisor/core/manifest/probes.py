@@ -1,12 +1,12 @@
 """Readers of what a probe looks at."""
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from supervisor.core.checks import is_endpoint, is_url
 from supervisor.core.manifest.readers import Fault, ReadError, refused
 from supervisor.core.manifest.wording import quoted
+from supervisor.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """What is wrong with a manifest, collected: every mistake at once, each with its place."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from supervisor.core.manifest.positions import Positions
 from supervisor.core.manifest.wording import Path, dotted
+from supervisor.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

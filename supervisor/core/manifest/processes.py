@@ -1,11 +1,10 @@
 """Making what a job's process is given: its folder, its variables, its user, its limits."""
 
-from dataclasses import dataclass, field
-
 from supervisor.core.job import Limits, Process
 from supervisor.core.manifest.merged import Merged
 from supervisor.core.manifest.settings import Surroundings
 from supervisor.core.manifest.variables import parse_variables
+from supervisor.values import dataclass, field
 
 
 @dataclass(slots=True)

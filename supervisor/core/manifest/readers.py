@@ -6,7 +6,6 @@ They are values themselves, so that what a key takes can also be told (a JSON sc
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
@@ -15,6 +14,7 @@ from supervisor.core.durations import format_duration, parse_duration, parse_sig
 from supervisor.core.exits import signal_name
 from supervisor.core.instants import ZERO
 from supervisor.core.manifest.wording import Path, found, near, quoted
+from supervisor.values import dataclass, field
 
 MICROSECOND = timedelta(microseconds=1)
 NOBODY = 2**32 - 1

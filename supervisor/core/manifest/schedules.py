@@ -1,6 +1,5 @@
 """Making the schedule of a job, in its time zone."""
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from supervisor.core.durations import format_duration
@@ -9,6 +8,7 @@ from supervisor.core.manifest.merged import Merged
 from supervisor.core.manifest.settings import Surroundings
 from supervisor.core.manifest.wording import quoted
 from supervisor.core.schedule import At, Cron, Delay, Every, Reboot, Schedule, ScheduleError, parse_cron, zone_name
+from supervisor.values import dataclass, field
 
 
 @dataclass(slots=True)

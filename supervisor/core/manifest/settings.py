@@ -1,13 +1,13 @@
 """``[supervisor]`` and the whole manifest, as values."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta, tzinfo
 from typing import Any
 
 from supervisor.core.job import Job, Limit
 from supervisor.core.notifier import Notifier
 from supervisor.core.tree.group import Group
+from supervisor.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class Settings:
     log_max_size: int = 10 * 1024 * 1024
     log_keep: int = 5
     stop_timeout: timedelta = timedelta(seconds=30)
-    root_limit: Limit = Limit(max_restarts=0, within=timedelta(seconds=60))  # noqa: RUF009  # frozen
+    root_limit: Limit = Limit(max_restarts=0, within=timedelta(seconds=60))  # frozen
     history_keep: timedelta = timedelta(days=30)
     history_keep_runs: int = 1000
 

@@ -1,7 +1,6 @@
 """A job's settings as jobs.toml spells them, key by key, every default filled in: what people compare and are shown."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
@@ -15,6 +14,7 @@ from supervisor.core.manifest.settings import Settings
 from supervisor.core.notifier import Notifier, On, Program, Webhook
 from supervisor.core.schedule import At, Cron, Delay, Every, Schedule
 from supervisor.core.tree.group import Group
+from supervisor.values import fields, is_dataclass
 
 HIDDEN = "(hidden)"
 _NONE_IS_A_WORD = frozenset({"backoff", "stop_timeout", "start_timeout"})

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from supervisor.core.manifest.problems import Problems, Source
 from supervisor.core.manifest.readers import Reader, ReadError
 from supervisor.core.manifest.wording import Path, found, near
+from supervisor.values import dataclass
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 """What people may call a job, or any other table of a name of its own."""

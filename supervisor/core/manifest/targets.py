@@ -1,12 +1,12 @@
 """Readers of what a job runs and what its process is given: targets, commands, arguments, variables, exits."""
 
 import shlex
-from dataclasses import dataclass
 from typing import Any
 
 from supervisor.core.exits import SuccessExit
 from supervisor.core.manifest.readers import Fault, ReadError, Signal, refused
 from supervisor.core.manifest.wording import Path, found, quoted
+from supervisor.values import dataclass
 
 _DEEPEST = 64
 """Levels of arguments: JSON carries them to the job's process, and it and ``==`` call themselves for each."""

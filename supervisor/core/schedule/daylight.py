@@ -15,13 +15,13 @@ starts from both.
 
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 
 from supervisor.core.instants import ZERO
 from supervisor.core.schedule.values import Cron
 from supervisor.core.schedule.wall import EARLIEST, LATEST, times_after, times_before
+from supervisor.values import dataclass
 
 _CYCLE = 400
 """Years after which the calendar repeats itself: a starred time that was in a gap for so long always is."""

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, tzinfo
 
 from supervisor.core.schedule.values import Cron, Reboot, ScheduleError
 from supervisor.core.schedule.wall import matches
+from supervisor.values import dataclass
 
 ALIASES = {
     "@hourly": "0 * * * *",

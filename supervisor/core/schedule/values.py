@@ -1,9 +1,9 @@
 """The kinds of schedule, as values."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
 from supervisor.core.instants import ZERO
+from supervisor.values import dataclass
 
 
 class ScheduleError(ValueError):

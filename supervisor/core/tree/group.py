@@ -1,11 +1,11 @@
 """One ``[groups.NAME]`` table, every default filled in. Made by ``core.manifest``, never changed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
 from supervisor.core.job import Backoff, Limit, OnGiveUp, Origin
+from supervisor.values import dataclass, field
 
 
 class Strategy(StrEnum):

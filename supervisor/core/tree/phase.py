@@ -1,10 +1,9 @@
 """Where a group stands. Members at or below an index may start, or none may; the members' own states say the rest."""
 
-from dataclasses import dataclass, replace
-
 from supervisor.core.events import Cause
 from supervisor.core.instants import Mono
 from supervisor.core.tree.group import Group
+from supervisor.values import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)

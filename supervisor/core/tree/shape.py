@@ -1,10 +1,10 @@
 """The shape of the tree: which group has which members in which order, and which job waits for which."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from supervisor.core.job import Job
 from supervisor.core.tree.group import Group
+from supervisor.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

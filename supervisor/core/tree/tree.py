@@ -10,7 +10,6 @@ Rules of this file:
 
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Sequence
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from heapq import heappop, heappush
 from itertools import count
@@ -40,6 +39,7 @@ from supervisor.core.tree.group import Group, Strategy
 from supervisor.core.tree.phase import Branch, Fenced, Lowering, Phase, Raised
 from supervisor.core.tree.readiness import is_down, is_met, is_up, releases
 from supervisor.core.tree.shape import Place, Shape, shape_of
+from supervisor.values import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,14 @@
 """Cron over clock changes: a table for each zone with its own way to change them. Times are wall times with offset."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from supervisor.core.schedule import Cron, due_between, next_due, parse_cron, previous_due, zone
+from supervisor.values import dataclass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Change:
     """The days around a clock change: which due times stand between two instants."""
 
