@@ -140,7 +140,7 @@ class Supervisor:
         )
         self.dialogue = Dialogue(self._engine, self.waiters, self._slot)
         self._strangers = Strangers(self._loop)
-        self._service = service(self._loop, os.environ, warn=logger.warning)
+        self._service = service(self._loop, os.environ, warn=logger.warning, hindrance=self._hindrance)
         self.reloads = Reloads(self, self._engine, self._service)
         self._notices = Notices()
         self._couriers = Couriers(
@@ -178,6 +178,8 @@ class Supervisor:
         """Bring up the log process, the engine, the jobs and the control socket, in this order."""
         self._loop.set_exception_handler(unhandled)
         signals.early.hand_over(self._loop, self._signals())
+        self._service.starting(clock.now())
+        self._arm()
         async with self.reloads.turn:  # one that is asked for meanwhile waits
             await self._begin()
 

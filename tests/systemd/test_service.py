@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,15 +14,16 @@ from manager import Manager, manager
 from program import Program, program
 from stage import on_loop
 
+from supervisor.core.checks import Told
 from supervisor.core.effects import Change
 from supervisor.core.events import Elapsed
 from supervisor.core.instants import Now
-from supervisor.core.job import Command, Job
-from supervisor.core.runs import SlotId
+from supervisor.core.job import Command, Job, Supervision
+from supervisor.core.runs import Attempt, RunId, SlotId, Trigger
 from supervisor.core.slot import Slot
-from supervisor.core.states import New, Waiting
+from supervisor.core.states import Backoff, Barred, Failed, New, Process, Starting, State, Waiting
 from supervisor.systemd.notify import NotifySocket
-from supervisor.systemd.service import FIRST_STARTS, STATUS_EVERY, Service, service
+from supervisor.systemd.service import EXTEND_EVERY, STATUS_EVERY, UNBOUNDED_STARTS, Service, service
 
 BEGIN = Now(datetime(2026, 1, 1, tzinfo=UTC), timedelta(seconds=100))
 WATCHDOG = timedelta(seconds=10)
@@ -32,83 +33,179 @@ def later(seconds: float) -> Now:
     return Now(BEGIN.wall + timedelta(seconds=seconds), BEGIN.mono + timedelta(seconds=seconds))
 
 
-def slot(name: str, *, is_waiting: bool) -> Slot:
-    state = Waiting(BEGIN) if is_waiting else New()
+def unhindered(_: Slot) -> None:
+    """Nothing holds a slot back."""
+
+
+def slot(name: str, state: State) -> Slot:
     return Slot(id=SlotId(name), job=Job(name=name, target=Command(argv=("true",))), state=state)
 
 
-def service_of(unit: Manager) -> Service:
-    return Service(NotifySocket(asyncio.get_running_loop(), unit.address, warn=pytest.fail), WATCHDOG)
+def waiting(name: str) -> Slot:
+    return slot(name, Waiting(BEGIN))
+
+
+def starting(name: str, *, until: timedelta | None) -> Slot:
+    """A slot that waits for `ready`, for so long."""
+    job = Job(
+        name=name, target=Command(argv=("true",)), supervision=Supervision(ready=Told.NOTIFY, start_timeout=until)
+    )
+    run = Attempt(run_id=RunId(1), slot=SlotId(name), trigger=Trigger.START)
+    process = Process(run=run, job=job, began=BEGIN)
+    return Slot(id=SlotId(name), job=job, state=Starting(BEGIN, process, until=until and BEGIN.mono + until))
+
+
+def barred(name: str) -> Slot:
+    return slot(name, Barred(since=BEGIN, trigger=Trigger.START))
+
+
+class Stage:
+    """A service with slots on it."""
+
+    def __init__(self, unit: Manager, *slots: Slot, hindrance: Callable[[Slot], str | None] = unhindered) -> None:
+        self.unit = unit
+        self.slots = {each.id: each for each in slots}
+        socket = NotifySocket(asyncio.get_running_loop(), unit.address, warn=pytest.fail)
+        self.service = Service(socket, WATCHDOG, hindrance)
+        self.service.starting(BEGIN)
+        self.service.begun(self.slots.values(), BEGIN)
+
+    def turn(self, slot: Slot, at: Now) -> None:
+        """Change a slot."""
+        before, self.slots[slot.id] = self.slots[slot.id], slot
+        self.service.notice(Change(before=before, after=slot, event=Elapsed(), at=at))
+
+    def pass_until(self, at: Now) -> None:
+        """Let time pass as the loop does: from deadline to deadline."""
+        while (due := self.service.deadline) is not None and due <= at.mono:
+            moment = max(due, BEGIN.mono) - BEGIN.mono
+            self.service.advance(self.slots.values(), later(moment.total_seconds()))
+            self.unit.hear()
+
+    @property
+    def is_ready(self) -> bool:
+        return "READY=1" in self.unit.hear()
 
 
 @on_loop
 async def test_is_ready_when_all_that_starts_at_once_has_started(tmp_path: Path) -> None:
     with manager(tmp_path) as unit:
-        made = service_of(unit)
-        slots = [slot("a", is_waiting=False), slot("b", is_waiting=False)]
-        made.begun(slots, BEGIN)
-        for number, before in enumerate(slots):
-            made.advance(slots, later(number))
-            assert "READY=1" not in unit.hear()
-            slots[number] = slot(before.id.job, is_waiting=True)
-            made.notice(Change(before=before, after=slots[number], event=Elapsed(), at=later(number)))
-        assert made.deadline is not None
-        assert made.deadline <= later(1).mono
-        made.advance(slots, later(1))
+        stage = Stage(unit, slot("a", New()), slot("b", New()))
+        for number, name in enumerate("ab"):
+            stage.pass_until(later(number))
+            assert not stage.is_ready
+            stage.turn(waiting(name), later(number))
+        stage.pass_until(later(1))
         assert unit.hear()[-2:] == ["STATUS=2 jobs ok", "READY=1"]
-        made.close()
+        stage.service.close()
 
 
 @on_loop
-async def test_one_job_that_never_starts_holds_up_ready_for_half_a_minute(tmp_path: Path) -> None:
+async def test_starts_have_the_time_that_they_are_given_and_the_manager_is_asked_for_it(tmp_path: Path) -> None:
     with manager(tmp_path) as unit:
-        made = service_of(unit)
-        slots = [slot("a", is_waiting=False), slot("b", is_waiting=True)]
-        made.begun(slots, BEGIN)
-        made.advance(slots, later(FIRST_STARTS.total_seconds() - 0.1))
-        assert "READY=1" not in unit.hear()
-        made.advance(slots, later(FIRST_STARTS.total_seconds()))
-        assert unit.hear()[-1] == "READY=1"
-        assert "STATUS=1 of 2 jobs ok, 1 starting" in unit.hear()
-        made.close()
+        stage = Stage(unit, starting("a", until=timedelta(minutes=10)), barred("b"))
+        stage.pass_until(later(590))
+        assert not stage.is_ready
+        asked = [each for each in unit.hear() if each.startswith("EXTEND_TIMEOUT_USEC=")]
+        assert len(asked) == timedelta(seconds=590) // EXTEND_EVERY + 1
+        assert "STATUS=0 of 2 jobs ok, 2 starting" in unit.hear()
+        stage.turn(waiting("a"), later(590))
+        stage.turn(starting("b", until=timedelta(minutes=20)), later(590))
+        stage.pass_until(later(900))
+        assert not stage.is_ready
+        stage.turn(waiting("b"), later(901))
+        stage.pass_until(later(901))
+        assert stage.is_ready
+        unit.messages.clear()
+        stage.pass_until(later(990))
+        assert set(unit.hear()) == {"WATCHDOG=1"}
+        stage.service.close()
+
+
+@on_loop
+async def test_what_nothing_bounds_holds_up_ready_for_half_a_minute(tmp_path: Path) -> None:
+    with manager(tmp_path) as unit:
+        stage = Stage(unit, starting("a", until=None), barred("behind"), waiting("c"))
+        stage.pass_until(later(UNBOUNDED_STARTS.total_seconds() - 0.1))
+        assert not stage.is_ready
+        stage.pass_until(later(UNBOUNDED_STARTS.total_seconds()))
+        assert stage.is_ready
+        assert "STATUS=1 of 3 jobs ok, 2 starting" in unit.hear()
+        stage.service.close()
+
+
+@on_loop
+async def test_what_waits_for_a_failed_one_holds_up_nothing(tmp_path: Path) -> None:
+    with manager(tmp_path) as unit:
+        stage = Stage(unit, starting("a", until=timedelta(minutes=1)), barred("b"), hindrance=lambda _: "a failed")
+        stage.pass_until(later(1))
+        assert not stage.is_ready
+        stage.turn(slot("a", Failed(BEGIN, "exit 1")), later(2))
+        stage.pass_until(later(2))
+        assert stage.is_ready
+        stage.service.close()
+
+
+@on_loop
+async def test_a_restart_is_no_first_start(tmp_path: Path) -> None:
+    with manager(tmp_path) as unit:
+        stage = Stage(unit, starting("a", until=timedelta(minutes=1)), starting("b", until=timedelta(minutes=1)))
+        stage.turn(slot("a", Backoff(since=BEGIN, until=later(3).mono, last="exit 1")), later(2))
+        stage.turn(starting("a", until=timedelta(minutes=1)), later(3))
+        stage.pass_until(later(4))
+        assert not stage.is_ready
+        stage.turn(waiting("b"), later(5))
+        stage.pass_until(later(5))
+        assert stage.is_ready
+        stage.service.close()
+
+
+@on_loop
+async def test_a_reload_while_it_starts_does_not_end_the_start(tmp_path: Path) -> None:
+    with manager(tmp_path) as unit:
+        stage = Stage(unit, starting("a", until=timedelta(minutes=1)))
+        stage.pass_until(later(1))
+        with stage.service.reloading():
+            pass
+        assert not {each.partition("=")[0] for each in unit.hear()} & {"READY", "RELOADING"}
+        stage.service.ending(later(2))
+        with stage.service.reloading():
+            pass
+        assert not {each.partition("=")[0] for each in unit.hear()} & {"READY", "RELOADING"}
+        stage.service.close()
 
 
 @on_loop
 async def test_the_watchdog_is_pinged_at_half_its_time_and_only_when_the_clock_has_come(tmp_path: Path) -> None:
     with manager(tmp_path) as unit:
-        made = service_of(unit)
-        made.begun([], BEGIN)
-        made.advance([], BEGIN)
-        assert made.deadline == later(5).mono
-        made.advance([], later(4.9))
+        stage = Stage(unit)
+        stage.pass_until(later(4.9))
         assert unit.hear().count("WATCHDOG=1") == 1
-        made.advance([], later(5))
+        stage.pass_until(later(5))
         assert unit.hear().count("WATCHDOG=1") == 2
-        made.close()
+        stage.service.close()
 
 
 @on_loop
 async def test_the_status_is_said_once_a_second_at_most_and_only_when_it_is_another(tmp_path: Path) -> None:
     with manager(tmp_path) as unit:
-        made = service_of(unit)
-        waiting, new = slot("a", is_waiting=True), slot("a", is_waiting=False)
-        made.begun([waiting], BEGIN)
-        made.advance([waiting], BEGIN)
-        made.notice(Change(before=waiting, after=new, event=Elapsed(), at=later(0.1)))
-        assert made.deadline == BEGIN.mono + STATUS_EVERY
-        made.advance([new], later(0.1))
-        made.advance([new], later(1))
-        made.notice(Change(before=new, after=new, event=Elapsed(), at=later(2)))
-        made.advance([new], later(2))
+        stage = Stage(unit, waiting("a"))
+        stage.pass_until(BEGIN)
+        stage.turn(slot("a", New()), later(0.1))
+        assert stage.service.deadline == BEGIN.mono + STATUS_EVERY
+        stage.pass_until(later(1))
+        stage.turn(slot("a", New()), later(2))
+        stage.pass_until(later(2))
         statuses = [message for message in unit.hear() if message.startswith("STATUS=")]
         assert statuses == ["STATUS=1 job ok", "STATUS=0 of 1 job ok, 1 starting"]
-        made.close()
+        stage.service.close()
 
 
 @on_loop
 async def test_outside_a_service_manager_nothing_is_said_and_nothing_is_due() -> None:
-    made = service(asyncio.get_running_loop(), {}, warn=pytest.fail)
-    made.begun([slot("a", is_waiting=True)], BEGIN)
+    made = service(asyncio.get_running_loop(), {}, warn=pytest.fail, hindrance=unhindered)
+    made.starting(BEGIN)
+    made.begun([waiting("a")], BEGIN)
     made.ending(BEGIN)
     assert made.deadline is None
     made.close()
@@ -119,10 +216,10 @@ async def test_a_watchdog_of_another_process_is_not_ours(tmp_path: Path) -> None
     loop = asyncio.get_running_loop()
     with manager(tmp_path) as unit:
         environ = {"NOTIFY_SOCKET": unit.address, "WATCHDOG_USEC": "4000000", "WATCHDOG_PID": str(os.getppid())}
-        other = service(loop, environ, warn=pytest.fail)
-        own = service(loop, environ | {"WATCHDOG_PID": str(os.getpid())}, warn=pytest.fail)
+        other = service(loop, environ, warn=pytest.fail, hindrance=unhindered)
+        own = service(loop, environ | {"WATCHDOG_PID": str(os.getpid())}, warn=pytest.fail, hindrance=unhindered)
         for made in (other, own):
-            made.begun([], BEGIN)
+            made.starting(BEGIN)
             made.advance([], BEGIN)
             made.close()
         assert unit.hear().count("WATCHDOG=1") == 1

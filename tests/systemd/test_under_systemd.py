@@ -18,6 +18,13 @@ DROP_IN = f"/etc/systemd/system/{UNIT}.d/lab.conf"
 QUICK = "[Service]\nWatchdogSec=2s\nRestartSec=100ms\n"
 SLEEPER = '[jobs.sleeper]\ncommand = ["sleep", "4711"]\n'
 TICKS = '[jobs.ticks]\ncommand = ["true"]\nevery = "1s"\n'
+SLOWLY = """
+[jobs.slowly]
+command = "sleep 3; echo up; exec sleep 4711"
+shell = true
+ready = { log = "up" }
+"""
+BEHIND = '[jobs.behind]\ncommand = ["sleep", "4711"]\nafter = ["slowly"]\n'
 STUBBORN = """
 [jobs.stubborn]
 command = '''
@@ -106,6 +113,27 @@ def test_a_job_that_does_not_start_fails_no_unit_and_is_named_in_its_status(mach
     assert machine.show(UNIT, "ActiveState") == "active"
     eventually(lambda: machine.show(UNIT, "StatusText").startswith("1 of 2 jobs ok; broken failing: "))
     assert machine.jobvisor("status").returncode == 3
+
+
+def test_jobs_that_take_longer_to_be_ready_than_systemd_waits_are_waited_for(machine: Lab) -> None:
+    install(machine, SLOWLY + BEHIND, QUICK + "TimeoutStartSec=2s\n")
+    machine.ctl("start", "--no-block", UNIT)
+    machine.eventually(UNIT, ActiveState="activating", StatusText="0 of 2 jobs ok, 2 starting")
+    machine.ctl("start", UNIT)
+    assert machine.show(UNIT, "ActiveState") == "active"
+    assert [machine.job(name)["state"] for name in ("slowly", "behind")] == ["running", "running"]
+    took = [int(machine.show(UNIT, f"{name}Monotonic")) for name in ("InactiveExitTimestamp", "ActiveEnterTimestamp")]
+    assert took[1] - took[0] > 3_000_000
+    assert machine.show(UNIT, "NRestarts") == "0"
+
+
+def test_a_supervisor_that_hangs_while_its_jobs_start_is_started_again(machine: Lab) -> None:
+    install(machine, SLOWLY.replace("sleep 3", "sleep 600"), QUICK + "TimeoutStartSec=2s\n")
+    machine.ctl("start", "--no-block", UNIT)
+    machine.eventually(UNIT, ActiveState="activating", StatusText="0 of 1 job ok, 1 starting")
+    pid = main_pid(machine)
+    machine.ctl("kill", "--kill-who=main", "-sSTOP", UNIT)
+    eventually(lambda: main_pid(machine) not in {0, pid}, within=40)
 
 
 def test_a_bad_manifest_fails_the_unit_for_good_and_says_why(machine: Lab) -> None:
