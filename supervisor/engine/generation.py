@@ -35,13 +35,15 @@ class Generation:
         hear: Callable[[Message, list[int]], None],
         died: Callable[["Generation"], None],
         say: Callable[[str, str], None],
+        befell: Callable[[str], None],
     ) -> None:
-        """Take over a fork server that has been briefed."""
+        """Take over one that has been briefed; ``say`` gets what is wrong with a module, ``befell`` an accident."""
         self._patience = patience
         self._loop = loop
         self._hear_of_run = hear
         self._died = died
         self._say = say
+        self._befell = befell
         self.refused: str | None = None
         """The module of ``preload`` for which it had to end."""
         self.started_at = loop.time()
@@ -88,9 +90,9 @@ class Generation:
             case {"fact": "preload_warning", "module": module, "text": text}:
                 self._say(module, f'preload: "{module}": {text}')
             case {"fact": "cgroup_failed", "text": text}:
-                self._say("cgroup", f"a job runs without a cgroup of its own: {text}")
+                self._befell(f"a job runs without a cgroup of its own: {text}")
             case {"fact": "misunderstood", "text": text}:
-                self._say("misunderstood", f"the fork server did not understand an order: {text}")
+                self._befell(f"the fork server did not understand an order: {text}")
             case {"fact": "serving"}:
                 self._importing = None
                 self._is_serving = True
@@ -114,7 +116,7 @@ class Generation:
         if self._importing is not None:
             self._refuse(self._importing, f"it takes more than {self._patience.preload:g} s to import")
         else:
-            self._say("hung", "the fork server did not answer, and was killed")
+            self._befell("the fork server did not answer, and was killed")
         self._overdue = None
         self.kill()
 
@@ -128,7 +130,7 @@ class Generation:
 
     def _end(self, problem: str) -> None:
         if problem:
-            self._say("broken", f"the fork server was killed: {problem}")
+            self._befell(f"the fork server was killed: {problem}")
         if self._importing is not None:
             self._refuse(self._importing, "importing it ended the process")
         self._wait(None)

@@ -16,6 +16,7 @@ from supervisor.engine.briefing import Settings
 from supervisor.engine.generation import Generation, Patience
 from supervisor.engine.ordered import Ordered
 from supervisor.engine.probing import Probes
+from supervisor.engine.remarks import Remarks
 from supervisor.engine.renewal import DIED, Renewal
 from supervisor.errors import JobvisorError
 from supervisor.helpers import LONGEST_PAUSE, Helper, Pacing
@@ -46,7 +47,7 @@ class Succession:
         self._lost = lost
         self._make_trial = trial
         self._warn = warn
-        self._warnings: dict[str, str] = {}
+        self._remarks = Remarks(warn)
         self.current: Generation | None = None
         """The one that makes new runs; None while there is none."""
         self._elders: set[Generation] = set()
@@ -62,7 +63,7 @@ class Succession:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What status says of the fork server and its preload modules."""
-        return tuple(self._warnings.values())
+        return self._remarks.lines
 
     @property
     def _living(self) -> list[Generation]:
@@ -104,7 +105,13 @@ class Succession:
 
     def _start_server(self, helper: Helper) -> None:
         self.current = server = Generation(
-            helper, self._patience, loop=self._loop, hear=self._hear, died=self._died, say=self._say
+            helper,
+            self._patience,
+            loop=self._loop,
+            hear=self._hear,
+            died=self._died,
+            say=self._remarks.stands,
+            befell=self._remarks.befell,
         )
         for run in self._runs.values():
             if run.server is None:
@@ -118,16 +125,11 @@ class Succession:
         for message in run.later:
             server.tell(message)
 
-    def _say(self, key: str, warning: str) -> None:
-        if self._warnings.get(key) != warning:
-            self._warnings[key] = warning
-            self._warn(warning)
-
     def _died(self, server: Generation) -> None:
         """Bury what the fork server had, then start another, at once where the last one was steady."""
         if server is not self.current:
             if server in self._elders and any(run.server is server for run in self._runs.values()):
-                self._warn("the old fork server died; the jobs that it still had are lost and start again")
+                self._remarks.befell("the old fork server died; the jobs that it still had are lost and start again")
             self._elders.discard(server)
             self._coming.discard(server)
             self._in_background(self._bury(server))
@@ -137,7 +139,7 @@ class Succession:
             preload = tuple(name for name in self.settings.preload if name != server.refused)
             self.settings = self.settings._replace(preload=preload)
         elif not self._closing.is_set():
-            self._warn("the fork server died; its jobs are lost and start again")
+            self._remarks.befell("the fork server died; its jobs are lost and start again")
         self.replacing = self._loop.create_task(self._replace(server))
 
     async def _bury(self, dead: Generation) -> None:
@@ -220,6 +222,7 @@ class Succession:
             hear=self._hear,
             died=self._died,
             say=warnings.__setitem__,
+            befell=self._remarks.befell,
         )
         self._coming.add(server)
         return server
@@ -235,9 +238,7 @@ class Succession:
         self._coming.discard(renewal.server)
         old, self.current = self.current, renewal.server
         self.settings = renewal.settings
-        self._warnings = dict(renewal.warnings)
-        for warning in renewal.warnings.values():
-            self._warn(warning)
+        self._remarks.stand(renewal.warnings)
         if old is not None:
             self._elders.add(old)
             self._retire(old)

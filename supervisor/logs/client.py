@@ -30,6 +30,8 @@ END_WITHIN = timedelta(milliseconds=500)
 """How long ``tail`` waits for the end of a run's output: something that the run has left behind may hold the pipe."""
 ANSWER_WITHIN = timedelta(seconds=2)
 CLOSE_WITHIN = timedelta(seconds=5)
+RECENT = timedelta(minutes=10)
+"""For which status tells of a log process that died."""
 
 COLOURS = (36, 33, 32, 35, 34, 31, 96, 93, 92, 95, 94, 91)
 """SGR foregrounds, those that are easy to tell apart first."""
@@ -97,6 +99,7 @@ class LogProcess:
         self._troubles: dict[str, Trouble] = {}
         self._deaths = 0
         self._last_death = ""
+        self._died_at = 0.0
         self._overdue: asyncio.TimerHandle | None = None
         """Set while an answer to ``check`` is awaited."""
         self._silent_since: datetime | None = None
@@ -115,9 +118,9 @@ class LogProcess:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What status says of output that is lost, a line each."""
+        """What status says of output that is lost, or was in danger lately; a line each."""
         often = f"log: the log process had to be replaced {self._deaths} times, last {self._last_death}"
-        died = [often] if self._deaths else []
+        died = [often] if self._deaths and self._loop.time() - self._died_at < RECENT.total_seconds() else []
         silent = [_silence(self._silent_since)] if self._silent_since else []
         return (*map(str, self._troubles.values()), *silent, *died)
 
@@ -373,6 +376,7 @@ class LogProcess:
             return
         how = signal.Signals(-status).name if status < 0 else f"exit {status}"
         self._deaths += 1
+        self._died_at = self._loop.time()
         self._last_death = f"{_brief(datetime.now(UTC))} ({how})"
         self._warn(f"log: the log process ended ({how}); another one takes over its {len(self._runs)} runs")
         self._start_again()

@@ -5,11 +5,9 @@ and orders of several clients at once. After each round the orders come to rest,
 job, and everything that must never be is looked for.
 """
 
-import json
 import os
 import random
 import signal
-import socket
 import sqlite3
 import subprocess
 import threading
@@ -20,6 +18,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from asking import ask
 from conftest import descendants, eventually
 from program import JOBVISOR, Program, children
 
@@ -30,6 +29,7 @@ import fcntl, itertools, os, signal, subprocess, sys, time
 
 def alone(name):
     '''Hold the job's own lock; who cannot is the second of two at once.'''
+    name = f"{name}:{os.environ['JOBVISOR_INSTANCE']}"
     lock = os.open(f"locks/{name}", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -76,8 +76,9 @@ class Ticks(Worker):
     def tick(self):
         time.sleep(0.02)
 """
-LASTING = ("writer", "family", "clinger")
-PERIODS = {"quick": 0.4, "slow": 1.0, "worker": 0.7}
+LASTING = ("writer", "family", "clinger", "crowd")
+PERIODS = {"quick": 0.4, "slow": 1.0, "worker": 0.7, "herd": 0.9}
+SCALED = ("crowd", "herd")
 DEFAULTS = """
 [supervisor]
 vitals = "500ms"
@@ -105,6 +106,13 @@ run = "jobs.chaos:short"
 args = ["slow", 0.6]
 every = "1s"
 retries = 1
+[jobs.crowd]
+run = "jobs.chaos:short"
+args = ["crowd", 1000]
+[jobs.herd]
+run = "jobs.chaos:short"
+args = ["herd", 0.1]
+every = "900ms"
 [jobs.worker]
 run = "jobs.chaos:Ticks"
 every = "700ms"
@@ -120,6 +128,8 @@ class Campaign:
     seed: int
     wanted: dict[str, bool] = field(default_factory=lambda: dict.fromkeys((*LASTING, *PERIODS), True))
     """The model: whether a job is wanted up, or held by hand."""
+    numbers: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SCALED, 1))
+    """How many instances of a job are wanted."""
     has_extra: bool = False
     log_losses: int = 0
     """How often lines may have died with the process that had read them."""
@@ -161,17 +171,11 @@ class Campaign:
 
     def ask(self, method: str, **params: Any) -> Any:
         """Return what a client is answered; None where nobody answers, or it is refused."""
-        with socket.socket(socket.AF_UNIX) as sock, suppress(OSError):
-            sock.settimeout(30)
-            sock.connect(str(self.folder / ".jobvisor" / "control.sock"))
-            sock.sendall(json.dumps({"id": 1, "method": method, "params": params}).encode() + b"\n")
-            line = sock.makefile("rb").readline()
-            return json.loads(line).get("result") if line.endswith(b"\n") else None
-        return None
+        return ask(self.folder, method, **params)
 
-    def jobs(self) -> dict[str, dict[str, Any]]:
+    def jobs(self) -> list[dict[str, Any]]:
         status = self.ask("status")
-        return {job["name"]: job for job in status["jobs"]} if status else {}
+        return status["jobs"] if status else []
 
     # -- accidents -----------------------------------------------------------------------------------------------------
 
@@ -185,6 +189,10 @@ class Campaign:
             self.stop_log_process,
             self.kill_supervisor,
             self.stop_supervisor,
+            self.stop_all,
+            self.leave_fork_server_stopped,
+            self.leave_log_process_stopped,
+            self.kill_supervisor_of_stopped_helpers,
         ]
 
     def tell(self, what: str) -> None:
@@ -206,7 +214,7 @@ class Campaign:
         return None
 
     def job_process(self) -> int | None:
-        pids = [job["pid"] for job in self.jobs().values() if job["pid"]]
+        pids = [job["pid"] for job in self.jobs() if job["pid"]]
         return self.luck.choice(pids) if pids else None
 
     def kill_job(self) -> None:
@@ -234,6 +242,31 @@ class Campaign:
     def stop_supervisor(self) -> None:
         self._pause(self.program.pid, "supervisor")
 
+    def stop_all(self) -> None:
+        """Have everything stand still at once, and go on in any order."""
+        parts = {
+            "supervisor": self.program.pid,
+            "fork server": self.part("engine.forkserver"),
+            "log process": self.part("logs.process"),
+            "job": self.job_process(),
+        }
+        for what, pid in parts.items():
+            self.signal(pid, signal.SIGSTOP, what)
+        time.sleep(self.luck.uniform(0.05, 0.3))
+        for what, pid in self.luck.sample(list(parts.items()), len(parts)):
+            self.signal(pid, signal.SIGCONT, what)
+
+    def leave_fork_server_stopped(self) -> None:
+        self.signal(self.part("engine.forkserver"), signal.SIGSTOP, "fork server, for good")
+
+    def leave_log_process_stopped(self) -> None:
+        self.signal(self.part("logs.process"), signal.SIGSTOP, "log process, for good")
+
+    def kill_supervisor_of_stopped_helpers(self) -> None:
+        self.leave_fork_server_stopped()
+        self.leave_log_process_stopped()
+        self.kill_supervisor()
+
     def _pause(self, pid: int | None, what: str) -> None:
         self.signal(pid, signal.SIGSTOP, what)
         time.sleep(self.luck.uniform(0.05, 0.3))
@@ -244,11 +277,12 @@ class Campaign:
     def order(self, luck: random.Random) -> None:
         """Give one order, as one of several clients; what came of it is not known here."""
         name = luck.choice([*LASTING, *PERIODS])
-        method = luck.choice(["start", "stop", "restart", "trigger", "pause", "resume", "reload", "status"])
+        method = luck.choice(["start", "stop", "restart", "trigger", "pause", "resume", "reload", "status", "scale"])
         self.tell(f"{method} {name}")
         if method == "reload":
             self.write(note=str(luck.random()))
-        self.ask(method, names=[name], name=name, wait=luck.random() < 0.5)
+        instances = {luck.choice(SCALED): luck.randint(1, 4)}
+        self.ask(method, names=[name], name=name, instances=instances, wait=luck.random() < 0.5)
 
     def clients(self, count: int) -> list[threading.Thread]:
         seeds = [self.luck.random() for _ in range(count)]
@@ -294,12 +328,14 @@ class Campaign:
         self.has_extra = self.luck.random() < 0.5
         self.write()
         assert self.ask("reload") is not None
+        self.numbers = {name: self.luck.randint(1, 3) for name in SCALED}
+        assert self.ask("scale", instances=self.numbers, wait=False) is not None
         for name in self.wanted:
             self.wanted[name] = self.luck.random() < 0.8
             if name in PERIODS:
                 assert self.ask("resume", names=[name]) is not None
             assert self.ask("start" if self.wanted[name] else "stop", names=[name], wait=False) is not None
-        self.tell(f"wanted {self.wanted} extra {self.has_extra}")
+        self.tell(f"wanted {self.wanted} {self.numbers} extra {self.has_extra}")
 
     # -- what must never be --------------------------------------------------------------------------------------------
 
@@ -312,12 +348,14 @@ class Campaign:
         assert "Traceback" not in log
 
     def _is_as_wanted(self) -> bool:
-        jobs = self.jobs()
-        if not jobs or ("extra" in jobs) != self.has_extra:
+        states: dict[str, list[str]] = {}
+        for job in self.jobs():
+            states.setdefault(job["name"], []).append(job["state"])
+        if not states or ("extra" in states) != self.has_extra:
             return False
         for name, up in self.wanted.items():
             good = {"running"} if name in LASTING else {"waiting", "running", "starting", "backoff"}
-            if jobs[name]["state"] not in (good if up else {"stopped"}):
+            if not set(states[name]) <= (good if up else {"stopped"}) or len(states[name]) != self.numbers.get(name, 1):
                 return False
         return True
 
@@ -335,25 +373,40 @@ class Campaign:
 
     def look_at_history(self) -> None:
         """Each due time has exactly one final row, none is missing, and the grid has not moved."""
-        with closing(sqlite3.connect(f"file:{self.folder}/.jobvisor/history.db?mode=ro", uri=True)) as db:
+        with self._history() as db:
+            eventually(lambda: not self._unsettled(db), within=20)
             for name, seconds in PERIODS.items():
-                step = round(seconds * 1_000_000)
-                old = (time.time() - 4) * 1_000_000
-                rows = db.execute(
-                    "SELECT due_at, final, trigger FROM runs WHERE job = ? AND due_at < ?", (name, old)
-                ).fetchall()
-                finals = Counter(due for due, final, _ in rows if final)
-                doubled = {due: count for due, count in finals.items() if count != 1}
-                assert not doubled, f"{name}: more than one final row: {doubled}"
-                unsettled = sorted({due for due, _, _ in rows} - finals.keys())
-                assert not unsettled, f"{name}: no final row of {unsettled}"
-                dues = set(finals) - {due for due, _, trigger in rows if trigger == "manual"}
-                if not dues:
-                    continue
-                first = min(dues)
-                assert all((due - first) % step == 0 for due in dues), f"{name}: off its grid"
-                missing = set(range(first, max(dues), step)) - dues
-                assert not missing, f"{name}: no row of {sorted(missing)} of {first}…{max(dues)}"
+                for (instance,) in db.execute("SELECT DISTINCT instance FROM runs WHERE job = ?", (name,)).fetchall():
+                    self._look_at_dues(db, name, instance, round(seconds * 1_000_000))
+
+    def _history(self) -> closing[sqlite3.Connection]:
+        return closing(sqlite3.connect(f"file:{self.folder}/.jobvisor/history.db?mode=ro", uri=True))
+
+    def _unsettled(self, db: sqlite3.Connection) -> list[tuple[str, int, int]]:
+        """Return due times of a while ago without a final row; one whose fork server hung is late, not lost."""
+        return db.execute(
+            "SELECT job, instance, due_at FROM runs WHERE due_at < ? GROUP BY job, instance, due_at "
+            "HAVING coalesce(max(final), 0) = 0",
+            ((time.time() - 4) * 1_000_000,),
+        ).fetchall()
+
+    def _look_at_dues(self, db: sqlite3.Connection, name: str, instance: int, step: int) -> None:
+        old = (time.time() - 4) * 1_000_000
+        rows = db.execute(
+            "SELECT due_at, final, trigger FROM runs WHERE job = ? AND instance = ? AND due_at < ?",
+            (name, instance, old),
+        ).fetchall()
+        label = f"{name}:{instance}"
+        finals = Counter(due for due, final, _ in rows if final)
+        doubled = {due: count for due, count in finals.items() if count != 1}
+        assert not doubled, f"{label}: more than one final row: {doubled}"
+        dues = set(finals) - {due for due, _, trigger in rows if trigger == "manual"}
+        if not dues or instance > 1:
+            return  # another one comes and goes, and begins a grid of its own each time
+        first = min(dues)
+        assert all((due - first) % step == 0 for due in dues), f"{label}: off its grid"
+        missing = set(range(first, max(dues), step)) - dues
+        assert not missing, f"{label}: no row of {sorted(missing)} of {first}…{max(dues)}"
 
     def look_at_logs(self) -> None:
         """Every line that a writer got rid of is in its log, once and in order; call it at the end."""

@@ -169,7 +169,11 @@ def test_a_hung_fork_server_is_killed_and_replaced(tmp_path: Path) -> None:
         os.kill(pid, signal.SIGKILL)
         assert isinstance(rig.ended(run_id), Lost)
         assert eventually(lambda: rig.server != old)
-        assert "the fork server did not answer, and was killed" in rig.call(lambda: rig.engine.warnings)
+        lines = rig.call(lambda: rig.engine.warnings)
+        assert [each.partition(" (last at ")[0] for each in lines] == [
+            "the fork server did not answer, and was killed",
+            "the fork server died; its jobs are lost and start again",
+        ]
 
 
 def test_a_fork_server_that_answers_is_left_alone(tmp_path: Path) -> None:

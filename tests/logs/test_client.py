@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -141,7 +142,9 @@ while os.read(0, 1):
 
 
 @on_loop
-async def test_the_next_log_process_takes_over_every_pipe_and_no_job_gets_sigpipe(tmp_path: Path) -> None:
+async def test_the_next_log_process_takes_over_every_pipe_and_no_job_gets_sigpipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with stage(tmp_path) as on:
         _, out, err = on.open(job())
         gate, step = os.pipe()
@@ -161,6 +164,8 @@ async def test_the_next_log_process_takes_over_every_pipe_and_no_job_gets_sigpip
         [warning] = on.logs.warnings
         assert "replaced 3 times" in warning
         assert "SIGKILL" in warning
+        monkeypatch.setattr(client, "RECENT", timedelta(0))
+        assert on.logs.warnings == ()
 
 
 @on_loop
