@@ -18,7 +18,7 @@ from supervisor.core.states import (
     Ticking,
     process_of,
 )
-from supervisor.core.status import brief, iso
+from supervisor.core.status import brief, enough, iso
 
 
 def narrate(change: Change) -> None:
@@ -26,15 +26,16 @@ def narrate(change: Change) -> None:
     before, after = change.before, change.after
     label = after.label
     about = logger.bind(job=after.job.name, instance=after.id.instance)
-    row = after.tally.last
-    if row is not before.tally.last:
-        of_run = about.bind(run_id=row.run.run_id, attempt=row.run.attempt, outcome=row.outcome.value) if row else about
-        if isinstance(row, NotRun):
-            of_run.info("{}: due {} {}: {}", label, iso(row.run.due_at), row.outcome.value, row.reason)
-        elif isinstance(row, Closed):
-            level = "WARNING" if row.outcome.is_failure else "INFO"
-            took = format_duration(row.duration)
-            of_run.log(level, "{}: run {} ended after {}: {}", label, row.run.run_id, took, brief(row))
+    row, not_run = after.tally.last, after.tally.not_run
+    if not_run is not None and not_run is not before.tally.not_run:
+        of_run = about.bind(**_marks(not_run))
+        of_run.info("{}: due {} {}: {}", label, iso(not_run.run.due_at), not_run.outcome.value, not_run.reason)
+    if row is not None and row is not before.tally.last:
+        level = "WARNING" if row.outcome.is_failure else "INFO"
+        took = format_duration(row.duration)
+        about.bind(**_marks(row)).log(level, "{}: run {} ended after {}: {}", label, row.run.run_id, took, brief(row))
+    if after.paused and not before.paused and after.has_had_enough:
+        about.error("{}: {}", label, enough(after))
     if after.problem is not None and after.problem != before.problem:
         about.error("{}", after.problem)
     if type(after.state) is type(before.state):
@@ -60,3 +61,8 @@ def narrate(change: Change) -> None:
             about.debug("{}: blocked", label)
         case Blocked():
             about.info("{}: waits for max_running", label)
+
+
+def _marks(row: Closed | NotRun) -> dict[str, object]:
+    """Return what a log of JSON has of a row."""
+    return {"run_id": row.run.run_id, "attempt": row.run.attempt, "outcome": row.outcome.value}

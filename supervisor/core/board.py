@@ -10,9 +10,10 @@ from itertools import count
 
 from supervisor.core.actions import Action, Beside, Escalate, Fall, Keep, Kill
 from supervisor.core.differences import Effect, effect
+from supervisor.core.durations import format_duration
 from supervisor.core.edits import Edit, edits
 from supervisor.core.effects import Change, Effects
-from supervisor.core.ending import retry_after
+from supervisor.core.ending import retry_after, with_pause
 from supervisor.core.events import (
     Admitted,
     Begun,
@@ -23,27 +24,32 @@ from supervisor.core.events import (
     EngineFact,
     Event,
     Passed,
+    PauseRequested,
     RestartRequested,
     StartRequested,
     StopRequested,
+    Superseded,
 )
-from supervisor.core.instants import Mono, Now
+from supervisor.core.instants import ZERO, Mono, Now
 from supervisor.core.job import Job, Limit
 from supervisor.core.lifecycle import step
 from supervisor.core.register import Register
 from supervisor.core.rows import drop_made_up
-from supervisor.core.runs import Closed, Forgotten, RunId, Saved, SlotId, Trigger
+from supervisor.core.runs import Closed, Forgotten, Opened, RunId, Saved, SlotId, Trigger
 from supervisor.core.slot import Context, Slot, slot_of, to_save, with_lost
 from supervisor.core.states import (
     Blocked,
+    Failed,
+    Finished,
     Stopped,
     Waiting,
     Wanted,
     deadline_of,
     earliest,
     is_at_rest,
+    last_due,
 )
-from supervisor.core.timetable import Gap, Unfolded, advance, gap, stepped, taken_on
+from supervisor.core.timetable import Gap, Unfolded, advance, gap, make_up, stepped, taken_on
 from supervisor.core.tree.group import Group
 from supervisor.core.tree.tree import EndAll, Tell, Tree
 from supervisor.values import dataclass, replace
@@ -120,7 +126,8 @@ class Board:
     def _try_again(self, slot_id: SlotId, row: Closed, now: Now) -> None:
         """Let a lost run of a due time wait for its retry, where it has one left."""
         slot = self.slots[slot_id]
-        if isinstance(slot.state, Waiting) and slot.is_periodic and row.run.due_at is not None and not slot.paused:
+        is_free = isinstance(slot.state, Waiting | Finished | Failed)
+        if is_free and slot.is_periodic and row.run.due_at is not None and not slot.paused:
             retry = retry_after(slot, row.run, now, self._context)
             if retry is not None:
                 self._put(replace(slot, state=retry))
@@ -170,7 +177,7 @@ class Board:
                 self.tree.restart(known, groups)
             case _:
                 for slot_id in known:
-                    self._apply(slot_id, event, now, effects)
+                    self._tell(slot_id, event, now, effects)
         return self._settled(now, effects)
 
     def _settled(self, now: Now, effects: Effects) -> Effects:
@@ -188,10 +195,10 @@ class Board:
         return effects
 
     def _tell(self, slot_id: SlotId, event: Event, now: Now, effects: Effects) -> None:
-        """Give an event to a slot; its lanes hear of stops too."""
+        """Give an event to a slot; its lanes hear of stops and pauses too."""
         if slot_id not in self.slots:
             return
-        if isinstance(event, StopRequested):
+        if isinstance(event, StopRequested | PauseRequested):
             for lane in self.lanes(slot_id):
                 self._apply(lane, event, now, effects)
         self._apply(slot_id, event, now, effects)
@@ -233,12 +240,9 @@ class Board:
     def _call(self, slot: Slot, now: Now, effects: Effects) -> None:
         """Give a slot whose deadline has come what it waits for, one thing at a time."""
         table, elapses_at = slot.table, deadline_of(slot.state)
-        if slot.has_made_up and table is not None:
-            if table.backlog:
-                due, table = Due(table.backlog[0], Trigger.CATCH_UP), replace(table, backlog=table.backlog[1:])
-            else:
-                assert table.queued is not None
-                due, table = table.queued, replace(table, queued=None)
+        made_up_at = slot.made_up_at
+        if made_up_at is not None and made_up_at <= now.mono and table is not None:
+            due, table = make_up(table, now.mono)
             taken = replace(slot, table=table)
             self._put(taken)
             effects.actions += to_save(slot, taken)
@@ -257,7 +261,9 @@ class Board:
         if abs(by) < STEP:
             return
         self._offset = offset
-        effects.notes.append(f"the wall clock was set by {by.total_seconds():+.3f} s")
+        effects.notes.append(
+            f"the wall clock was set {'back' if by < ZERO else 'forward'} by {format_duration(abs(by))}"
+        )
         for slot in list(self.slots.values()):
             if slot.table is not None:
                 unfolded = stepped(slot.job, slot.table, by, now, self._context.seed)
@@ -273,6 +279,9 @@ class Board:
             self._apply(slot_id, Passed(due_at, why.value), now, effects)
         if unfolded.due is not None:
             self._apply(slot_id, unfolded.due, now, effects)
+        made_up_at = self.slots[slot_id].made_up_at
+        if made_up_at is not None and made_up_at <= now.mono:
+            self._call(self.slots[slot_id], now, effects)
 
     # -- a reload ------------------------------------------------------------------------------------------------------
 
@@ -382,6 +391,9 @@ class Board:
 
     def _apply(self, slot_id: SlotId, event: Event, now: Now, effects: Effects) -> None:
         before = self.slots[slot_id]
+        if isinstance(event, Due) and event.trigger is not Trigger.MANUAL:
+            for lane in self.lanes(slot_id):
+                self._apply(lane, Superseded(), now, effects)
         self._context.room = self._has_room
         self._context.cleared = self.tree.admits(event.job if isinstance(event, Edited) else before.job)
         after, actions = step(before, event, now, self._context)
@@ -396,6 +408,8 @@ class Board:
             self._order(slot_id, action, now, effects)
         if is_at_rest(after.state):
             self._clear(after, now, effects)
+        elif slot_id.lane and after.state is not before.state:
+            self._count_lanes(replace(slot_id, lane=0), now, effects)
         self._admit(now, effects)
 
     def _order(self, slot_id: SlotId, action: Action, now: Now, effects: Effects) -> None:
@@ -406,9 +420,9 @@ class Board:
                 self.tree.job_gave_up(failed, now)
             case Fall(slot=fallen):
                 self.tree.fell(fallen)
-            case Keep(record=Closed() as row) if slot_id.lane:
+            case Keep(record=(Opened() | Closed()) as row) if slot_id.lane:
                 effects.actions.append(action)
-                self._count_lane(replace(slot_id, lane=0), row, now, effects)
+                self._count_run(replace(slot_id, lane=0), row, now, effects)
             case _:
                 effects.actions.append(action)
 
@@ -418,27 +432,39 @@ class Board:
         assert due_at is not None
         main = self.slots[slot_id]
         lane = next(at for at in (replace(slot_id, lane=n) for n in count(1)) if at not in self.slots)
-        self._put(replace(main, beside=main.beside + 1, tally=main.tally.with_start()))
         self._put(Slot(id=lane, job=main.job, state=Waiting(now), kind=main.kind))
         self._apply(lane, Due(due_at, trigger), now, effects)
 
-    def _count_lane(self, slot_id: SlotId, row: Closed, now: Now, effects: Effects) -> None:
+    def _count_run(self, slot_id: SlotId, row: Opened | Closed, now: Now, effects: Effects) -> None:
+        """Let a run in a lane count as one of the slot beside which it runs."""
         main = self.slots.get(slot_id)
         if main is not None:
-            counted = replace(main, tally=main.tally.with_end(row))
-            self._put(counted)
-            effects.actions += to_save(main, counted)
-            effects.changes.append(Change(before=main, after=counted, event=Elapsed(), at=now))
+            tally = main.tally.with_start() if isinstance(row, Opened) else main.tally.with_end(row)
+            self._recount(main, with_pause(replace(main, tally=tally)), now, effects)
+
+    def _count_lanes(self, slot_id: SlotId, now: Now, effects: Effects) -> None:
+        """Let a slot know what runs beside it, and what would."""
+        main = self.slots.get(slot_id)
+        if main is not None:
+            lanes = [self.slots[lane] for lane in self.lanes(slot_id)]
+            beside = tuple(due_at for due_at in (last_due(lane.state) for lane in lanes) if due_at is not None)
+            aside = tuple(due_at for due_at in (lane.unrecorded for lane in lanes) if due_at is not None)
+            self._recount(main, replace(main, beside=beside, aside=aside), now, effects)
+
+    def _recount(self, main: Slot, counted: Slot, now: Now, effects: Effects) -> None:
+        self._put(counted)
+        effects.actions += to_save(main, counted)
+        effects.changes.append(Change(before=main, after=counted, event=Elapsed(), at=now))
 
     def _clear(self, slot: Slot, now: Now, effects: Effects) -> None:
         """Forget a lane that has done its run, and a job that is removed."""
         if slot.is_lane:
             self._register.forget(slot.id)
-            main = self.slots.get(replace(slot.id, lane=0))
-            if main is not None:
-                self._put(replace(main, beside=main.beside - 1))
-                if is_at_rest(main.state):
-                    self._clear(self.slots[main.id], now, effects)
+            main_id = replace(slot.id, lane=0)
+            self._count_lanes(main_id, now, effects)
+            main = self.slots.get(main_id)
+            if main is not None and is_at_rest(main.state):
+                self._clear(main, now, effects)
         elif slot.wanted is Wanted.REMOVED and isinstance(slot.state, Stopped) and not slot.beside:
             self._register.forget(slot.id)
             effects.actions.append(Keep(Forgotten(slot=slot.id)))

@@ -105,6 +105,17 @@ def stop(slot: Slot, cause: Cause, now: Now, context: Context) -> Step:
     return replace(slot, state=stopping), (*orders, order)
 
 
+def pause(slot: Slot, now: Now, context: Context) -> Step:
+    """Start no new run of a due time by itself, also none that waits already; a running one goes on, a retry too."""
+    slot, orders = drop_made_up(replace(slot, paused=slot.job.schedule is not None), "paused", now, context)
+    match slot.state:
+        case Blocked(run=run, process=process) if slot.paused and run.trigger is not Trigger.MANUAL:
+            rested = Waiting(now) if process is None else Idle(now, process)
+            slot, kept = unserved(replace(slot, state=rested), run, Outcome.MISSED, "paused", now, context)
+            return slot, (*orders, *kept)
+    return slot, orders
+
+
 def _is_temporary(slot: Slot) -> bool:
     return slot.job.supervision.restart is Restart.NEVER
 
@@ -324,10 +335,13 @@ def retry_after(
 
 def _served(slot: Slot, now: Now, context: Context) -> Slot:
     """Return the slot after the final end of a due time's run: ``delay`` counts on, failures may pause it."""
-    limit = slot.job.timing.pause_after_failures
-    paused = slot.paused or (limit is not None and slot.tally.failed_in_a_row >= limit)
     table = after_run(slot.job, slot.table, now, context.seed) if slot.table is not None else None
-    return replace(slot, table=table, paused=paused)
+    return with_pause(replace(slot, table=table))
+
+
+def with_pause(slot: Slot) -> Slot:
+    """Return the slot, paused where so many due times in a row have failed as ``pause_after_failures`` says."""
+    return replace(slot, paused=True) if slot.has_had_enough else slot
 
 
 def _after_process(slot: Slot, end: End, context: Context) -> Step:
@@ -352,7 +366,7 @@ def _after_process(slot: Slot, end: End, context: Context) -> Step:
         is_grouped=slot.job.group is not None,
     )
     last = slot.tally.last
-    phrase = _phrase(last, end.exit) if isinstance(last, Closed) else describe(end.exit)
+    phrase = _phrase(last, end.exit) if last is not None else describe(end.exit)
     match verdict:
         case Rest():
             return replace(slot, state=Finished(now), streak=0), ()

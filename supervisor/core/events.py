@@ -159,6 +159,11 @@ class Passed:
 
 
 @dataclass(frozen=True, slots=True)
+class Superseded:
+    """A later due time has come beside a lane: a retry that still waits is dropped."""
+
+
+@dataclass(frozen=True, slots=True)
 class Admitted:
     """``max_running`` has room for the slot's run."""
 
@@ -259,6 +264,7 @@ Event = (
     | Elapsed
     | Due
     | Passed
+    | Superseded
     | Admitted
     | Released
     | Allowed

@@ -38,6 +38,7 @@ from supervisor.core.events import (
     SpawnFailed,
     StartRequested,
     StopRequested,
+    Superseded,
     TargetFound,
     TargetMissing,
     TickEnded,
@@ -91,8 +92,12 @@ def _next(slot: Slot, event: Event, now: Now, context: Context) -> Step:  # noqa
             return slot, ()
         case _, Passed(due_at=due_at, reason=reason):
             return rows.not_run(slot, Due(due_at), Outcome.MISSED, reason, now, context)
-        case ((Waiting() | Idle()), Due(trigger=trigger)) if slot.paused and trigger is not Trigger.MANUAL:
+        case ((Waiting() | Idle() | Backoff(retry=None)), Due(trigger=trigger)) if (
+            slot.paused and trigger is not Trigger.MANUAL
+        ):
             return rows.not_run(slot, event, Outcome.MISSED, "paused", now, context)
+        case Backoff(retry=Attempt(), failed=Attempt() as failed), Superseded():
+            return replace(slot, state=Waiting(now)), (rows.finalized(failed),)
         case Waiting(), Due() if slot.kind is None:
             return overlap.queue(slot, event, now, context)
         case Waiting(), Due() if slot.is_worker:
@@ -103,7 +108,7 @@ def _next(slot: Slot, event: Event, now: Now, context: Context) -> Step:  # noqa
             return starting.run_due(slot, event, now, context)
         case Backoff(retry=Attempt(), failed=Attempt() as failed), Due():
             dropped = replace(slot, state=Waiting(slot.state.since))
-            ready, orders = starting.run_due(dropped, event, now, context)
+            ready, orders = _next(dropped, event, now, context)
             return ready, (rows.finalized(failed), *orders)
         case Backoff(last=last), Due():
             return rows.not_run(slot, event, Outcome.SKIPPED, f"in back-off after {last}", now, context)
@@ -217,7 +222,7 @@ def _next(slot: Slot, event: Event, now: Now, context: Context) -> Step:  # noqa
         case _, RestartRequested():
             return starting.by_hand(replace(slot, window=(), streak=0), now, context)
         case _, PauseRequested():
-            return rows.drop_made_up(replace(slot, paused=slot.job.schedule is not None), "paused", now, context)
+            return ending.pause(slot, now, context)
         case _, ResumeRequested():
             return replace(slot, paused=False, tally=replace(slot.tally, failed_in_a_row=0)), ()
         case _, Edited():

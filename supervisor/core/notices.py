@@ -14,11 +14,12 @@ from supervisor.core.deadlines import Deadlines
 from supervisor.core.effects import Change
 from supervisor.core.exits import signal_name
 from supervisor.core.instants import Mono, Now
+from supervisor.core.lateness import late_at, lateness
 from supervisor.core.notifier import Notifier, On, Webhook
 from supervisor.core.runs import Attempt, Closed, Outcome, RunId, SlotId
 from supervisor.core.slot import Slot
 from supervisor.core.states import Failed, Running, State, Ticking, earliest
-from supervisor.core.status import brief, iso, late_at, lateness
+from supervisor.core.status import brief, enough, iso
 from supervisor.values import dataclass
 
 _TICK = timedelta(milliseconds=1)
@@ -121,6 +122,8 @@ class Notices:
         if isinstance(slot.state, Failed) and not isinstance(change.before.state, Failed):
             text = f"{slot.label} failed for good: {slot.state.reason}"
             found.append(_of(On.GIVE_UP, slot, change.at, text, row=_row(slot)))
+        if slot.paused and not change.before.paused and slot.has_had_enough:
+            found.append(_of(On.GIVE_UP, slot, change.at, f"{slot.label} is {enough(slot)}", row=_row(slot)))
         self._watch_recovery(change)
         found += self._watch_lateness(slot, change.at)
         return found
@@ -143,7 +146,7 @@ class Notices:
         """Yield what a run's end is worth telling."""
         before, slot = change.before, change.after
         row = slot.tally.last
-        if row is before.tally.last or not isinstance(row, Closed):
+        if row is None or row is before.tally.last:
             return
         failures = slot.tally.failed_in_a_row
         if row.outcome is Outcome.OK:
@@ -174,12 +177,12 @@ class Notices:
     def _watch_lateness(self, slot: Slot, now: Now) -> list[Notice]:
         """Note when a slot will be late; return that it is, once."""
         why = lateness(slot, now)
-        at = late_at(slot) if why is None else None
-        self._late_at.set(slot.id, None if at is None else now.mono + max(timedelta(0), at - now.wall) + _TICK)
+        at = late_at(slot, now) if why is None else None
+        self._late_at.set(slot.id, None if at is None else max(now.mono, at) + _TICK)
         if why is None:
             self._late.discard(slot.id)
             return []
-        if slot.id in self._late or slot.paused:
+        if slot.id in self._late:
             return []
         self._late.add(slot.id)
         return [_of(On.LATE, slot, now, f"{slot.label} is late: {why}")]
@@ -211,7 +214,7 @@ def _run(state: State) -> Attempt | None:
 
 
 def _row(slot: Slot) -> Closed | None:
-    return slot.tally.last if isinstance(slot.tally.last, Closed) else None
+    return slot.tally.last
 
 
 def _of(

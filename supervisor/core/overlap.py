@@ -57,7 +57,7 @@ def _beside(slot: Slot, due: Due, now: Now, context: Context) -> Step:
     most = slot.job.timing.max_parallel
     if slot.is_worker:
         return not_run(slot, due, Outcome.SKIPPED, _active(slot), now, context)
-    if most is not None and slot.beside + 1 >= most:
+    if most is not None and len(slot.beside) + 1 >= most:
         return not_run(slot, due, Outcome.SKIPPED, f"max_parallel: {most} runs are active", now, context)
     return slot, (Beside(attempt(slot, due, context)),)
 

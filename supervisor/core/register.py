@@ -39,13 +39,15 @@ class Register:
         self._by_run: dict[RunId, SlotId] = {}
         self._instances: dict[str, list[SlotId]] = {}
         """By job, without lanes."""
+        self._lanes: dict[SlotId, list[SlotId]] = {}
+        """The lanes beside each slot that has any."""
 
     def put(self, slot: Slot) -> Slot:
         """Put a slot in the place of the one that had its id; return that, or nobody."""
         before = self.slots.get(slot.id, NOBODY)
         self.slots[slot.id] = slot
-        if before is NOBODY and not slot.is_lane:
-            self._instances.setdefault(slot.id.job, []).append(slot.id)
+        if before is NOBODY:
+            self._kin(slot.id).append(slot.id)
         if slot.state is not before.state:
             self.busy += _is_busy(slot.state) - _is_busy(before.state)
             self.restless += is_at_rest(before.state) - is_at_rest(slot.state)
@@ -58,9 +60,15 @@ class Register:
 
     def forget(self, slot_id: SlotId) -> None:
         """Take a slot out."""
-        if not self.slots.pop(slot_id).is_lane:
-            self._instances[slot_id.job].remove(slot_id)
+        del self.slots[slot_id]
+        self._kin(slot_id).remove(slot_id)
         self.deadlines.set(slot_id, None)
+
+    def _kin(self, slot_id: SlotId) -> list[SlotId]:
+        """Return the list in which a slot stands: of its job's instances, or of the lanes beside one."""
+        if slot_id.lane:
+            return self._lanes.setdefault(replace(slot_id, lane=0), [])
+        return self._instances.setdefault(slot_id.job, [])
 
     def sort(self, places: Mapping[SlotId, int]) -> None:
         """Let the slots stand in this order, each with its lanes; those without a place last."""
@@ -73,9 +81,7 @@ class Register:
 
     def lanes(self, slot_id: SlotId) -> tuple[SlotId, ...]:
         """Return the runs beside a slot's own."""
-        if not self.slots[slot_id].beside:
-            return ()
-        return tuple(at for at in self.slots if at.lane and replace(at, lane=0) == slot_id)
+        return tuple(self._lanes.get(slot_id, ()))
 
     def slot_at(self, run_id: RunId) -> SlotId | None:
         """Return the slot that a run is of; None where nobody knows it (any more)."""

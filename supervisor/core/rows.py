@@ -5,7 +5,8 @@ from supervisor.core.events import Due
 from supervisor.core.instants import Now
 from supervisor.core.runs import Attempt, Finalized, NotRun, Outcome, Trigger
 from supervisor.core.slot import Context, Slot, Step
-from supervisor.core.timetable import after_run
+from supervisor.core.states import Finished, Waiting
+from supervisor.core.timetable import after_run, is_over
 from supervisor.values import replace
 
 
@@ -25,7 +26,8 @@ def unserved(slot: Slot, run: Attempt, outcome: Outcome, reason: str, now: Now, 
     table = slot.table
     if table is not None and run.trigger is not Trigger.MANUAL:
         table = after_run(slot.job, table, now, context.seed)
-    return replace(slot, table=table, tally=replace(slot.tally, last=row)), (Keep(row),)
+    state = Finished(now) if isinstance(slot.state, Waiting) and table is not None and is_over(table) else slot.state
+    return replace(slot, state=state, table=table, tally=replace(slot.tally, not_run=row)), (Keep(row),)
 
 
 def finalized(failed: Attempt) -> Action:
@@ -38,7 +40,7 @@ def drop_made_up(slot: Slot, reason: str, now: Now, context: Context) -> Step:
     table = slot.table
     if table is None or not (table.backlog or table.queued):
         return slot, ()
-    waiting = [Due(at, Trigger.CATCH_UP) for at in table.backlog]
+    waiting = [Due(each.due_at, Trigger.CATCH_UP) for each in table.backlog]
     if table.queued:
         waiting.append(table.queued)
     slot = replace(slot, table=replace(table, backlog=(), queued=None))

@@ -135,7 +135,7 @@ class Saved:
     succeeded_at: datetime | None = None
     boot: str | None = None
     """The boot in which an @reboot job last ran."""
-    last: Closed | NotRun | None = None
+    last: Closed | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

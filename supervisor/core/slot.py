@@ -6,10 +6,10 @@ from itertools import count
 
 from supervisor.core.actions import Action, Keep
 from supervisor.core.instants import ZERO, Mono
-from supervisor.core.job import Command, Job
+from supervisor.core.job import Command, Job, Missed
 from supervisor.core.kind import Kind
-from supervisor.core.runs import Closed, NotRun, Outcome, Saved, SlotId, Trigger
-from supervisor.core.states import Blocked, Idle, New, State, Waiting, Wanted, deadline_of, earliest
+from supervisor.core.runs import Attempt, Closed, NotRun, Outcome, Saved, SlotId, Trigger
+from supervisor.core.states import Barred, Blocked, Idle, New, State, Waiting, Wanted, deadline_of, earliest
 from supervisor.core.timetable import Timetable, schedule_id
 from supervisor.values import dataclass, field, replace
 
@@ -24,7 +24,10 @@ class Tally:
     failed_in_a_row: int = 0
     succeeded_at: datetime | None = None
     ended_at: datetime | None = None
-    last: Closed | NotRun | None = None
+    last: Closed | None = None
+    """The run that ended last."""
+    not_run: NotRun | None = None
+    """The due time that had no run last."""
 
     def with_start(self) -> "Tally":
         """Return the tally with one more started run."""
@@ -62,8 +65,10 @@ class Slot:
     """Monotonic instants of the restarts that the limit still counts."""
     streak: int = 0
     """Restarts since the job last ran well."""
-    beside: int = 0
-    """Runs in lanes of their own (overlap = "allow")."""
+    beside: tuple[datetime, ...] = ()
+    """Due times of the runs in lanes of their own (overlap = "allow")."""
+    aside: tuple[datetime, ...] = ()
+    """Those of them that ``max_running`` leaves no room: they have no row yet."""
     boot: str | None = None
     tally: Tally = field(default_factory=Tally)
 
@@ -88,32 +93,49 @@ class Slot:
         return self.table is not None and self.kind is not None
 
     @property
-    def has_made_up(self) -> bool:
-        """True where a due time that waited can start now."""
+    def made_up_at(self) -> Mono | None:
+        """The monotonic instant from which on a due time that waited can start; None: none waits, or it cannot yet.
+
+        Of several that are made up each waits for the end of the one before; one alone meets ``overlap``.
+        """
         table = self.table
         if table is None or not (table.backlog or table.queued) or self.kind is None:
-            return False
-        return isinstance(self.state, Idle) or (isinstance(self.state, Waiting) and not self.is_worker)
+            return None
+        is_free = isinstance(self.state, Idle) or (isinstance(self.state, Waiting) and not self.is_worker)
+        may_meet = self.job.timing.missed is not Missed.ALL and not isinstance(self.state, New | Barred)
+        made_up = table.backlog[0].at if table.backlog and (is_free or may_meet) else None
+        return earliest(made_up, ZERO if table.queued and is_free else None)
+
+    @property
+    def has_had_enough(self) -> bool:
+        """True where so many due times in a row have failed that the job pauses by itself."""
+        limit = self.job.timing.pause_after_failures
+        return limit is not None and self.tally.failed_in_a_row >= limit
 
     @property
     def waiting(self) -> tuple[datetime, ...]:
         """The due times that have been dealt with and have no row yet, in order; a retry's due time has one."""
-        found = set(self.table.backlog if self.table else ())
+        found = {each.due_at for each in self.table.backlog} if self.table else set()
+        found.update(self.aside)
         if self.table and self.table.queued and self.table.queued.trigger is not Trigger.MANUAL:
             found.add(self.table.queued.due_at)
-        if isinstance(self.state, Blocked):
-            run = self.state.run
-            if run.due_at is not None and run.attempt == 1 and run.trigger is not Trigger.MANUAL:
-                found.add(run.due_at)
+        if self.unrecorded is not None:
+            found.add(self.unrecorded)
         return tuple(sorted(found))
+
+    @property
+    def unrecorded(self) -> datetime | None:
+        """The due time that waits for room to run, where it has no row yet."""
+        match self.state:
+            case Blocked(run=Attempt(attempt=1, due_at=due_at, trigger=trigger)) if trigger is not Trigger.MANUAL:
+                return due_at
+        return None
 
     @property
     def deadline(self) -> Mono | None:
         """The monotonic instant at which the slot wants to be looked at; zero is at once."""
-        if self.has_made_up:
-            return ZERO
         due = self.table.next.at if self.serves_dues and self.table and self.table.next else None
-        return earliest(deadline_of(self.state), due)
+        return earliest(self.made_up_at, deadline_of(self.state), due)
 
     @property
     def is_lane(self) -> bool:
@@ -201,6 +223,7 @@ def to_save(before: Slot, after: Slot) -> tuple[Action, ...]:
         after.wanted is before.wanted
         and after.tally is before.tally
         and after.table is before.table
+        and after.aside is before.aside
         and after.paused == before.paused
         and after.job is before.job
         and not isinstance(before.state, Blocked)

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from supervisor.core.actions import Keep, Probe, Spawn, Tick, Watch
+from supervisor.core.durations import format_duration
 from supervisor.core.events import Due
 from supervisor.core.instants import ZERO, Mono, Now
 from supervisor.core.kind import Kind
@@ -27,6 +28,7 @@ from supervisor.core.states import (
     Wanted,
     earliest,
 )
+from supervisor.core.status import brief
 from supervisor.core.timetable import is_over, made_up_within
 from supervisor.values import replace
 
@@ -48,8 +50,15 @@ def begin(slot: Slot, trigger: Trigger, now: Now, context: Context, *, is_gated:
     if slot.job.schedule is None or slot.is_worker:
         return launch(slot, fresh(slot, trigger, context), now, context)
     if slot.table is not None and is_over(slot.table):
-        return replace(slot, state=Finished(now)), ()
+        return replace(slot, state=_over(slot, trigger, now)), ()
     return replace(slot, state=Waiting(now)), ()
+
+
+def _over(slot: Slot, trigger: Trigger, now: Now) -> Finished | Failed:
+    """Return how a job stands that has had its one instant: as its run ended, until somebody starts it by hand."""
+    last = slot.tally.last
+    has_failed = last is not None and last.outcome.is_failure and trigger is not Trigger.MANUAL
+    return Failed(now, brief(last)) if last is not None and has_failed else Finished(now)
 
 
 def fresh(slot: Slot, trigger: Trigger, context: Context) -> Attempt:
@@ -79,16 +88,16 @@ def _block(slot: Slot, run: Attempt, now: Now, deadline_at: Mono | None) -> Step
     assert slot.job.schedule is not None
     assert run.due_at is not None
     within = made_up_within(slot.job, slot.job.schedule, run.due_at)
-    until = None if within is None else now.mono + within - (now.wall - run.due_at)
+    until = earliest(deadline_at, None if within is None else now.mono + within - (now.wall - run.due_at))
     process = slot.state.process if isinstance(slot.state, Idle) else None
     return replace(slot, state=Blocked(since=now, run=run, deadline_at=deadline_at, until=until, process=process)), ()
 
 
 def waited_too_long(slot: Slot, now: Now, context: Context) -> Step:
-    """Answer the end of ``missed_within`` for a run that found no room."""
+    """Answer the end of ``missed_within``, or of its due time's ``deadline``, for a run that found no room."""
     assert isinstance(slot.state, Blocked)
     rested = Waiting(now) if slot.state.process is None else Idle(now, slot.state.process)
-    reason = "max_running others ran for too long"
+    reason = f"max_running left it no room for {format_duration(now.mono - slot.state.since.mono)}"
     return unserved(replace(slot, state=rested), slot.state.run, Outcome.MISSED, reason, now, context)
 
 

@@ -251,7 +251,9 @@ _AT_REST = (New, Disabled, Stopped, Barred, Waiting, Failed, Finished)
 def last_due(state: State) -> datetime | None:
     """Return the due time of the run that a state is about."""
     match state:
-        case Ticking(tick=run) | Recording(run=run) | Blocked(run=run):
+        case Ticking(tick=run) | Stopping(tick=Ticking(tick=run)) | Recording(run=run) | Blocked(run=run):
+            return run.due_at
+        case Backoff(retry=Attempt() as run):
             return run.due_at
         case Starting(process=process) | Running(process=process) | Stopping(process=process):
             return process.run.due_at

@@ -6,11 +6,11 @@ from enum import StrEnum
 from math import isfinite
 from typing import Any
 
-from supervisor.core.durations import format_duration
 from supervisor.core.events import Cause
 from supervisor.core.exits import signal_name
 from supervisor.core.instants import Now
-from supervisor.core.runs import Closed, NotRun, RunId
+from supervisor.core.lateness import lateness
+from supervisor.core.runs import Closed, Outcome, RunId
 from supervisor.core.slot import Slot
 from supervisor.core.states import (
     Backoff,
@@ -28,10 +28,9 @@ from supervisor.core.states import (
     Stopping,
     Ticking,
     Waiting,
-    last_due,
     process_of,
 )
-from supervisor.values import dataclass
+from supervisor.values import dataclass, replace
 
 
 class Health(StrEnum):
@@ -122,7 +121,7 @@ def health(slot: Slot, now: Now) -> tuple[Health, str | None]:
     if slot.problem is not None:
         return Health.FAILING, slot.problem
     if slot.paused:
-        return Health.OK, None
+        return (Health.FAILING, enough(slot)) if slot.has_had_enough else (Health.OK, None)
     trouble = failing_since(slot)
     if trouble is not None:
         return Health.FAILING, trouble
@@ -140,7 +139,7 @@ def health(slot: Slot, now: Now) -> tuple[Health, str | None]:
 def failing_since(slot: Slot) -> str | None:
     """Return the failure that a slot has not recovered from: by a good run, or by having come up again."""
     last = slot.tally.last
-    is_bad = isinstance(last, Closed) and last.outcome.is_failure
+    is_bad = last is not None and last.outcome.is_failure
     match slot.state:
         case Running(process=process, settles_at=None) if process.run.due_at is None:
             return None
@@ -148,55 +147,22 @@ def failing_since(slot: Slot) -> str | None:
             return None
     if slot.job.schedule is None and slot.streak == 0 and not isinstance(slot.state, Waiting):
         return None
-    if isinstance(last, Closed) and is_bad:
+    if last is not None and is_bad:
         return brief(last)
     if slot.job.schedule is not None and slot.tally.failed_in_a_row:
         return f"{slot.tally.failed_in_a_row} failed in a row"
     return None
 
 
-def lateness(slot: Slot, now: Now) -> str | None:
-    """Return why a slot is late, None while it is not."""
-    timing, start_timeout = slot.job.timing, slot.job.supervision.start_timeout
-    if isinstance(slot.state, Barred):
-        waits = now.mono - slot.state.since.mono
-        return "blocked for too long" if start_timeout is not None and waits > start_timeout else None
-    if slot.job.schedule is None or slot.table is None:
-        return None
-    due_at = last_due(slot.state)
-    if due_at is None and slot.table.next_due_at is not None and slot.table.next_due_at <= now.wall:
-        due_at = slot.table.next_due_at
-    if timing.late_after is not None and due_at is not None and now.wall - due_at > timing.late_after:
-        started = "running" if isinstance(slot.state, Running | Ticking | Stopping) else "not started"
-        return f"due {due_at:%Y-%m-%dT%H:%M:%SZ}, {started}"
-    limit = timing.expect_success_within
-    since = slot.tally.succeeded_at or slot.table.anchor
-    if limit is not None and now.wall - since > limit:
-        return f"no good run for {format_duration(_whole_seconds(now.wall - since))}"
-    return None
+def enough(slot: Slot) -> str:
+    """Return why a job has paused itself."""
+    failures, last = slot.tally.failed_in_a_row, slot.tally.last
+    return f"paused after {failures} failures in a row{f': {brief(last)}' if last is not None else ''}"
 
 
-def late_at(slot: Slot) -> datetime | None:
-    """Return the first instant after which a slot will be late if nothing changes; None is never."""
-    timing, start_timeout = slot.job.timing, slot.job.supervision.start_timeout
-    if isinstance(slot.state, Barred):
-        return None if start_timeout is None else slot.state.since.wall + start_timeout
-    if slot.job.schedule is None or slot.table is None or slot.paused:
-        return None
-    due_at = last_due(slot.state) or slot.table.next_due_at
-    since = slot.tally.succeeded_at or slot.table.anchor
-    instants = (
-        (due_at, timing.late_after),
-        (since, timing.expect_success_within),
-    )
-    return min((at + limit for at, limit in instants if at is not None and limit is not None), default=None)
-
-
-def brief(row: Closed | NotRun) -> str:
-    """Return a row in a phrase: ``ok``, ``exit 1``, ``ValueError importer.py:42``, ``timeout``, ``skipped: …``."""
+def brief(row: Closed) -> str:
+    """Return a row in a phrase: ``ok``, ``exit 1``, ``ValueError importer.py:42``, ``timeout``."""
     match row:
-        case NotRun(outcome=outcome, reason=reason):
-            return f"{outcome.value}: {reason}"
         case Closed(error=error) if error is not None:
             return error.brief
         case Closed(outcome=outcome, reason=reason) if outcome.value == "failed" and reason:
@@ -219,9 +185,15 @@ def report(
 
     ``why`` tells what a slot waits for that its group, or a job before it, holds back.
     """
-    return [
-        _row(slot, vitals, now, why) | {"progress": _progress(slot, progress)} for slot in slots if not slot.is_lane
-    ]
+    slots = list(slots)
+    lanes = {replace(slot.id, lane=0): slot for slot in reversed(slots) if slot.is_lane}
+    shown = [_with_lane(slot, lanes.get(slot.id)) for slot in slots if not slot.is_lane]
+    return [_row(slot, vitals, now, why) | {"progress": _progress(slot, progress)} for slot in shown]
+
+
+def _with_lane(slot: Slot, lane: Slot | None) -> Slot:
+    """Return a slot as it is shown: one that waits while a run beside it goes on shows that."""
+    return replace(slot, state=lane.state) if lane is not None and isinstance(slot.state, Waiting) else slot
 
 
 def _row(slot: Slot, vitals: Mapping[RunId, Vital], now: Now, why: Callable[[Slot], str]) -> dict[str, Any]:
@@ -284,35 +256,36 @@ def _figure(number: float | None) -> float | None:
 
 
 def _next_due(slot: Slot, now: Now) -> datetime | None:
-    """Return when something will start: the next try in back-off, else the next due time."""
-    if isinstance(slot.state, Backoff):
-        return now.wall_of(slot.state.until)
-    if slot.table is None or isinstance(slot.state, Disabled | Finished | Failed | Stopped | Barred) or slot.paused:
-        return None
-    return slot.table.next_due_at
+    """Return when something will start: the next try in back-off, what is made up, or the next due time."""
+    if slot.table is None or slot.paused or isinstance(slot.state, Disabled | Finished | Failed | Stopped | Barred):
+        due_at = None
+    elif slot.made_up_at is not None:
+        due_at = now.wall_of(max(slot.made_up_at, now.mono))
+    else:
+        due_at = slot.table.next_due_at
+    match slot.state:
+        case Backoff(until=until, retry=None):
+            return now.wall_of(until)
+        case Backoff(until=until):
+            return min(at for at in (now.wall_of(until), due_at) if at is not None)
+    return due_at
 
 
-def _last(row: Closed | NotRun | None) -> dict[str, Any] | None:
+def _last(row: Closed | None) -> dict[str, Any] | None:
     if row is None:
         return None
-    closed = row if isinstance(row, Closed) else None
-    error = closed.error if closed else None
     return {
         "run_id": row.run.run_id,
         "due_at": iso(row.run.due_at),
-        "started_at": iso(closed.started_at) if closed else None,
-        "ended_at": iso(closed.ended_at) if closed else iso(row.at) if isinstance(row, NotRun) else None,
+        "started_at": iso(row.started_at),
+        "ended_at": iso(row.ended_at),
         "outcome": row.outcome.value,
-        "exit_code": closed.exit_code if closed else None,
-        "signal": signal_name(closed.signal) if closed and closed.signal is not None else None,
-        "error": error.brief if error else (None if row.outcome.value == "ok" else row.reason),
+        "exit_code": row.exit_code,
+        "signal": signal_name(row.signal) if row.signal is not None else None,
+        "error": row.error.brief if row.error else (None if row.outcome is Outcome.OK else row.reason),
     }
 
 
 def iso(at: datetime | None) -> str | None:
     """Return an instant as ISO 8601 UTC, ``Z`` at the end."""
     return None if at is None else at.isoformat().replace("+00:00", "Z")
-
-
-def _whole_seconds(duration: timedelta) -> timedelta:
-    return timedelta(seconds=int(duration.total_seconds()))

@@ -66,8 +66,8 @@ class Timetable:
     cursor: datetime
     """The last due time that was dealt with, or the instant from which on there are due times."""
     next: Planned | None = None
-    backlog: tuple[datetime, ...] = ()
-    """Missed due times that will run one after another (missed = "all")."""
+    backlog: tuple[Planned, ...] = ()
+    """Missed due times that will be made up, oldest first; with ``missed = "all"`` one after another."""
     queued: Due | None = None
     """A due time that waits for the active run's end (overlap = "queue" or "replace")."""
 
@@ -116,15 +116,34 @@ def again(job: Job, saved: Saved, now: Now, seed: str, boot: str) -> Unfolded:
     assert job.schedule is not None
     assert saved.cursor is not None
     schedule = replace(job.schedule, anchor=saved.anchor) if isinstance(job.schedule, Every) else job.schedule
-    cursor = saved.cursor if saved.cursor - now.wall < CORRECTION else now.wall
-    table = Timetable(schedule=schedule, anchor=saved.anchor or cursor, cursor=cursor)
+    table = Timetable(schedule=schedule, anchor=saved.anchor or saved.cursor, cursor=saved.cursor)
     match schedule:
         case Reboot() if saved.boot != boot:
             return Unfolded(table, passed=saved.waiting, due=Due(now.wall))
         case Delay(delay=delay):
-            due_at = max(saved.ended_at or cursor, cursor) + delay
+            due_at = min(max(saved.ended_at or table.cursor, table.cursor), now.wall) + delay
             table = replace(table, next=_planned(job, schedule, due_at, now, seed))
+        case Every() | Cron():
+            table = _set_back(table, now)
     return gap(job, table, now, seed, waiting=saved.waiting)
+
+
+def _set_back(table: Timetable, now: Now) -> Timetable:
+    """Return a saved timetable in the time of a clock that was set back while nobody looked.
+
+    A fixed time of ``cron`` does not come again, unless the clock was corrected; what comes at intervals does not pause
+    for as long as the clock was set back.
+    """
+    ahead, schedule = table.cursor - now.wall, table.schedule
+    is_correction = ahead > CORRECTION
+    if isinstance(schedule, Cron) and not schedule.follows_clock and not is_correction:
+        return table
+    interval = interval_at(schedule, table.cursor)
+    if not is_correction and (interval is None or ahead < interval):
+        return table
+    if isinstance(schedule, Every) and (is_correction or table.anchor > now.wall):
+        return replace(table, schedule=replace(schedule, anchor=now.wall), anchor=now.wall, cursor=now.wall)
+    return replace(table, cursor=now.wall)
 
 
 def advance(job: Job, table: Timetable, now: Now, seed: str) -> Unfolded:
@@ -138,7 +157,8 @@ def advance(job: Job, table: Timetable, now: Now, seed: str) -> Unfolded:
     moved = _plan(job, replace(table, cursor=latest), now, seed)
     if job.timing.missed is Missed.ALL and older:
         passed, kept = _parted(job, table.schedule, older, now)
-        return Unfolded(replace(moved, backlog=(*moved.backlog, *kept, latest)), passed)
+        backlog = (Planned(due_at, now.mono, now.mono) for due_at in (*kept, latest))
+        return Unfolded(replace(moved, backlog=(*moved.backlog, *backlog)), passed)
     return Unfolded(moved, tuple(older), Due(latest))
 
 
@@ -157,9 +177,17 @@ def gap(job: Job, table: Timetable, now: Now, seed: str, *, waiting: Sequence[da
         moved = replace(moved, next=None if made_up else _planned(job, table.schedule, due_at, now, seed))
     else:
         moved = _plan(job, moved, now, seed)
-    if job.timing.missed is Missed.ALL:
-        return Unfolded(replace(moved, backlog=(*moved.backlog, *made_up)), passed)
-    return Unfolded(moved, passed, Due(made_up[0], Trigger.CATCH_UP) if made_up else None)
+    backlog = (_caught_up(job, moved, due_at, now, seed) for due_at in made_up)
+    return Unfolded(replace(moved, backlog=(*moved.backlog, *backlog)), passed)
+
+
+def make_up(table: Timetable, now: Mono) -> tuple[Due, Timetable]:
+    """Return the due time that has waited until now, and the timetable without it."""
+    if table.backlog and table.backlog[0].at <= now:
+        first, *others = table.backlog
+        return Due(first.due_at, Trigger.CATCH_UP), replace(table, backlog=tuple(others))
+    assert table.queued is not None
+    return table.queued, replace(table, queued=None)
 
 
 def stepped(job: Job, table: Timetable, by: timedelta, now: Now, seed: str) -> Unfolded:
@@ -187,7 +215,7 @@ def after_run(job: Job, table: Timetable, now: Now, seed: str) -> Timetable:
 
 def is_over(table: Timetable) -> bool:
     """True where no due time will ever come again."""
-    return isinstance(table.schedule, At) and table.next is None and table.queued is None
+    return isinstance(table.schedule, At) and table.next is None and table.queued is None and not table.backlog
 
 
 def schedule_id(job: Job) -> str | None:
@@ -218,9 +246,20 @@ def _planned(job: Job, schedule: Schedule, due_at: datetime, now: Now, seed: str
 def _with_jitter(job: Job, schedule: Schedule, due_at: datetime, exact: Mono, seed: str) -> Planned:
     if not job.timing.jitter:
         return Planned(due_at, exact, exact)
-    late = job.timing.jitter * chance(seed, job.name, due_at.isoformat())
-    room = interval_at(schedule, due_at)
+    late, room = _jitter(job, due_at, seed), interval_at(schedule, due_at)
     return Planned(due_at, exact, exact + (late if room is None else min(late, room)))
+
+
+def _jitter(job: Job, due_at: datetime, seed: str) -> timedelta:
+    """Return how much later the run of a due time starts: the same whenever it is asked."""
+    return job.timing.jitter * chance(seed, job.name, due_at.isoformat())
+
+
+def _caught_up(job: Job, table: Timetable, due_at: datetime, now: Now, seed: str) -> Planned:
+    """Return when a missed due time is made up: jitter from now, but not past the next due time."""
+    at = now.mono + _jitter(job, due_at, seed)
+    latest = at if table.next is None else max(now.mono, table.next.exact)
+    return Planned(due_at, now.mono, min(at, latest))
 
 
 def _renamed(table: Timetable, by: timedelta) -> Timetable:

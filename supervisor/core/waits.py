@@ -138,11 +138,11 @@ class RunEnded:
 
     def answer(self, slot: Slot, _: str | None = None) -> Verdict | None:
         """Return how the run was judged."""
-        match slot.tally.last:
-            case NotRun(run=run, outcome=outcome, reason=reason) as row if run.due_at == self.due_at:
-                return Verdict(ok=False, message=f"{outcome.value}: {reason}", row=row)
-            case Closed(run=run, outcome=outcome, final=True) as row if run.due_at == self.due_at:
-                return Verdict(ok=outcome is Outcome.OK, message=outcome.value, row=row)
+        last, not_run = slot.tally.last, slot.tally.not_run
+        if not_run is not None and not_run.run.due_at == self.due_at:
+            return Verdict(ok=False, message=f"{not_run.outcome.value}: {not_run.reason}", row=not_run)
+        if last is not None and last.final and last.run.due_at == self.due_at:
+            return Verdict(ok=last.outcome is Outcome.OK, message=last.outcome.value, row=last)
         return None
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from supervisor.core.exits import ErrorRecord, Usage
-from supervisor.core.runs import Attempt, Closed, NotRun, Outcome, Saved, SlotId, Trigger
+from supervisor.core.runs import Attempt, Closed, Outcome, Saved, SlotId, Trigger
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -96,46 +96,35 @@ def _instant(micros: int | None) -> datetime | None:
     return None if micros is None else from_instant_micros(micros)
 
 
-def _last_to_json(row: Closed | NotRun | None) -> dict[str, Any] | None:
-    match row:
-        case None:
-            return None
-        case NotRun():
-            return {
-                "run": _run_to_json(row.run),
-                "at": _at(row.at),
-                "outcome": row.outcome.value,
-                "reason": row.reason,
-            }
-        case Closed(usage=usage, error=error):
-            return {
-                "run": _run_to_json(row.run),
-                "started_at": _at(row.started_at),
-                "ended_at": _at(row.ended_at),
-                "duration": to_micros(row.duration),
-                "outcome": row.outcome.value,
-                "final": row.final,
-                "exit_code": row.exit_code,
-                "signal": row.signal,
-                "usage": [to_micros(usage.cpu), usage.max_rss] if usage else None,
-                "reason": row.reason,
-                "error": [error.type, error.message, error.file, error.line, error.traceback] if error else None,
-            }
-
-
-def _last_from_json(found: dict[str, Any] | None) -> Closed | NotRun | None:
-    if found is None:
+def _last_to_json(row: Closed | None) -> dict[str, Any] | None:
+    if row is None:
         return None
-    run, outcome = _run_from_json(found["run"]), Outcome(found["outcome"])
-    if "at" in found:
-        return NotRun(run=run, at=from_instant_micros(found["at"]), outcome=outcome, reason=found["reason"])
+    usage, error = row.usage, row.error
+    return {
+        "run": _run_to_json(row.run),
+        "started_at": _at(row.started_at),
+        "ended_at": _at(row.ended_at),
+        "duration": to_micros(row.duration),
+        "outcome": row.outcome.value,
+        "final": row.final,
+        "exit_code": row.exit_code,
+        "signal": row.signal,
+        "usage": [to_micros(usage.cpu), usage.max_rss] if usage else None,
+        "reason": row.reason,
+        "error": [error.type, error.message, error.file, error.line, error.traceback] if error else None,
+    }
+
+
+def _last_from_json(found: dict[str, Any] | None) -> Closed | None:
+    if found is None or "at" in found:  # a due time that was not run, which an earlier version kept in this place
+        return None
     usage, error = found["usage"], found["error"]
     return Closed(
-        run=run,
+        run=_run_from_json(found["run"]),
         started_at=from_instant_micros(found["started_at"]),
         ended_at=from_instant_micros(found["ended_at"]),
         duration=from_micros(found["duration"]),
-        outcome=outcome,
+        outcome=Outcome(found["outcome"]),
         final=found["final"],
         exit_code=found["exit_code"],
         signal=found["signal"],

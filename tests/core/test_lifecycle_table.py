@@ -39,6 +39,7 @@ from supervisor.core.events import (
     SpawnFailed,
     StartRequested,
     StopRequested,
+    Superseded,
     TargetFound,
     TargetMissing,
     TickEnded,
@@ -120,6 +121,7 @@ def events(job: Job, kind: Kind) -> Iterator[Event]:
     yield TargetMissing("missing")
     yield Due(NOON)
     yield Passed(NOON, "down")
+    yield Superseded()
     yield Admitted()
     yield Committed(2 if kind is Kind.WORKER else 1)
     yield Spawned(1, 7)

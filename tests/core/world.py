@@ -63,9 +63,10 @@ class World(Simulation):
         obedient: bool = False,
         groups: tuple[Group, ...] = (),
         lost: tuple[Closed, ...] = (),
+        boot: str = "boot-1",
     ) -> None:
         rules = Rules(root=root, max_running=max_running)
-        board = Board(rules, seed="seed", boot="boot-1", next_run_id=first_run_id)
+        board = Board(rules, seed="seed", boot=boot, next_run_id=first_run_id)
         super().__init__(board=board, now=now, workers=workers, obedient=obedient, watch=self._watch)
         self.jobs = jobs
         self.saved = saved or {}
@@ -125,7 +126,7 @@ class World(Simulation):
         self.perform(self.board.slept(self.now))
         self.perform(self.board.advance(self.now))
 
-    def killed(self, *, until: datetime, jobs: tuple[Job, ...] | None = None) -> "World":
+    def killed(self, *, until: datetime, jobs: tuple[Job, ...] | None = None, boot: str = "boot-1") -> "World":
         """Return the world of the next supervisor after a SIGKILL, on what was saved."""
         return World(
             jobs or self.jobs,
@@ -135,6 +136,7 @@ class World(Simulation):
             first_run_id=max([999, *(row.run.run_id for row in self.rows)]) + 1,
             workers=self.workers,
             lost=self._lost(until),
+            boot=boot,
         )
 
     def _lost(self, now: datetime) -> tuple[Closed, ...]:

@@ -155,6 +155,7 @@ SAVED = st.builds(
     fingerprint=st.none() | WORDS,
     anchor=st.none() | INSTANTS,
     cursor=st.none() | INSTANTS,
+    waiting=st.lists(INSTANTS, max_size=3).map(tuple),
     ended_at=st.none() | INSTANTS,
     held=st.booleans(),
     paused=st.booleans(),
@@ -164,5 +165,5 @@ SAVED = st.builds(
     failed_in_a_row=COUNTS,
     succeeded_at=st.none() | INSTANTS,
     boot=st.none() | WORDS,
-    last=st.none() | CLOSED | NOT_RUN,
+    last=st.none() | CLOSED,
 )

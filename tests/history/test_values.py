@@ -1,3 +1,4 @@
+import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -19,6 +20,12 @@ from supervisor.history.values import (
 @given(SAVED)
 def test_a_saved_slot_comes_back_as_it_was(saved: Saved) -> None:
     assert saved_from_json(saved.slot, saved_to_json(saved)) == saved
+
+
+def test_a_due_time_that_was_not_run_was_once_kept_as_the_last_run_and_is_none() -> None:
+    earlier = json.loads(saved_to_json(Saved(slot=FEED, runs=3)))
+    earlier["last"] = {"run": [7, "feed", 1, 0, "schedule", 0, 1], "at": 0, "outcome": "skipped", "reason": "run 6"}
+    assert saved_from_json(FEED, json.dumps(earlier)) == Saved(slot=FEED, runs=3)
 
 
 @given(INSTANTS, SPANS)
