@@ -11,7 +11,7 @@ from loguru import logger
 from supervisor import clock
 from supervisor.aside import aside
 from supervisor.core.board import Board
-from supervisor.core.differences import Effect, settings_differences
+from supervisor.core.differences import Effect, in_force, settings_differences
 from supervisor.core.effects import Effects
 from supervisor.core.events import Cause, RestartRequested, TargetMissing
 from supervisor.core.job import Job
@@ -84,9 +84,12 @@ class Reloads:
         for edit in plan.settings:
             if edit.effect is Effect.NEXT_START or (edit.effect is Effect.CODE and not code):
                 logger.warning("[supervisor] {} was edited; it takes effect at: {}", edit.key, edit.effect.value)
+            else:
+                logger.info("reload: {} live", edit.key)
         loop, board = self._loop, self._loop.board
         known = {job.name: job.target for job in loop.manifest.jobs if job.enabled}
-        loop.follow(manifest)
+        settings = in_force(loop.manifest.settings, manifest.settings, code=code)
+        loop.follow(replace(manifest, settings=settings))
         before = dict(board.slots)
         loop.perform(board.apply(manifest.jobs, clock.now(), manifest.groups, at_once=at_once))
         fresh = fresh_code(board.slots.values(), at_once=at_once) if code else ()

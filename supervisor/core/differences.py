@@ -7,7 +7,7 @@ from typing import Any
 from supervisor.core.job import Job
 from supervisor.core.kind import Kind
 from supervisor.core.manifest.keys import PROCESS, WHEN
-from supervisor.core.manifest.settings import Manifest
+from supervisor.core.manifest.settings import Manifest, Settings
 from supervisor.core.manifest.spelling import shown, spelled, spelled_groups, spelled_notifiers, spelled_settings
 from supervisor.values import dataclass, replace
 
@@ -95,6 +95,12 @@ def settings_differences(old: Manifest, new: Manifest) -> tuple[Difference, ...]
         Difference(key=key, before=shown(key, before), after=shown(key, after), effect=_settings_effect(key))
         for key, before, after in unequal
     )
+
+
+def in_force(old: Settings, new: Settings, *, code: bool) -> Settings:
+    """Return the settings that count once ``new`` is applied, with fresh ``code`` or without: some wait for more."""
+    waiting = _NEXT_START if code else _NEXT_START | _CODE
+    return replace(new, **{key.replace(".", "_"): getattr(old, key.replace(".", "_")) for key in waiting})
 
 
 def _unequal(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:

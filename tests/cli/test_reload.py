@@ -134,6 +134,30 @@ def test_hup_reloads(app: Program) -> None:
     eventually(lambda: "reload: new added" in app.log)
 
 
+def test_hup_tells_of_settings_groups_and_notifiers_too(app: Program) -> None:
+    app.write(WEB + 'group = "g"\n[groups.g]\n')
+    app.run()
+    edited = 'group = "g"\n[groups.g]\nstrategy = "one_for_all"\n[supervisor]\nmax_running = 3\nlog.level = "DEBUG"\n'
+    app.write(f'{WEB}{edited}[notify.ops]\ncommand = "cat"\n')
+    os.kill(app.pid, signal.SIGHUP)
+    eventually(lambda: "reload: notify.ops.command live" in app.log)
+    assert "reload: groups.g.strategy live" in app.log
+    assert "reload: max_running live" in app.log
+    assert "[supervisor] log.level was edited; it takes effect at: next start of the supervisor" in app.log
+
+
+def test_an_edit_that_waits_for_the_next_start_stays_in_the_plan_until_then(app: Program) -> None:
+    app.write(WEB)
+    app.run()
+    app.write(f'[supervisor]\nlog_dir = "elsewhere"\n{WEB}')
+    waiting = "[supervisor] log_dir: next start of the supervisor\n"
+    assert app.ctl("reload").stdout == waiting
+    assert app.ctl("reload").stdout == waiting
+    assert not (app.folder / "elsewhere").exists()
+    app.write(WEB)
+    assert app.ctl("reload").stdout == "nothing has changed\n"
+
+
 COUNTER = """
 from supervisor import Worker
 import jobs.shared

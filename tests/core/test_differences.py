@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import pytest
 from manifests import job, parsed
 
-from supervisor.core.differences import Effect, differences, effect, settings_differences
+from supervisor.core.differences import Effect, differences, effect, in_force, settings_differences
 from supervisor.core.kind import Kind
 
 LASTING = ('command = "x"', Kind.COMMAND)
@@ -78,6 +80,17 @@ def test_settings_show_at_once_with_new_code_or_at_the_next_start() -> None:
         "log_dir": Effect.NEXT_START,
         "log.level": Effect.NEXT_START,
     }
+
+
+def test_what_waits_for_new_code_or_the_next_start_is_told_again_until_then() -> None:
+    one = '[jobs.one]\ncommand = "x"\n'
+    old = parsed(one)
+    new = parsed(f'{one}[supervisor]\nmax_running = 3\npreload = ["a"]\nlog_dir = "x"\nlog = {{ level = "DEBUG" }}\n')
+    waiting = {False: {"preload", "log_dir", "log.level"}, True: {"log_dir", "log.level"}}
+    for code, keys in waiting.items():
+        now = replace(new, settings=in_force(old.settings, new.settings, code=code))
+        assert {each.key for each in settings_differences(now, new)} == keys
+        assert {each.key for each in settings_differences(now, old)} == {"max_running", "preload"} - keys
 
 
 def test_an_address_is_shown_by_its_host_alone() -> None:
