@@ -1,4 +1,5 @@
 import os
+import signal
 import ssl
 import subprocess
 import sys
@@ -124,6 +125,48 @@ def test_a_program_gets_json_on_stdin(tmp_path: Path) -> None:
 def test_a_program_that_fails_says_so_with_its_last_line(tmp_path: Path) -> None:
     with pytest.raises(Undelivered, match=r"ended with exit code 3: no route$"):
         program(tmp_path, "import sys; print('one\\nno route', file=sys.stderr); sys.exit(3)")(NOTICE)
+
+
+@pytest.mark.parametrize(("code", "words"), [(0, None), (3, "ended with exit code 3: bad")])
+def test_a_program_has_ended_when_it_ends_whoever_holds_its_pipes(tmp_path: Path, code: int, words: str | None) -> None:
+    """A daemon that it leaves has a session of its own, so it lives on, with the program's stdin and stderr."""
+    daemon = (
+        "import subprocess, pathlib, sys\n"
+        "child = subprocess.Popen(['sleep', '1000'], start_new_session=True)\n"
+        "pathlib.Path('pid').write_text(str(child.pid))\n"
+        f"print('bad', file=sys.stderr); sys.exit({code})"
+    )
+    deliver = program(tmp_path, daemon, timeout=600.0)
+    try:
+        if words is None:
+            deliver(NOTICE)
+        else:
+            with pytest.raises(Undelivered, match=words):
+                deliver(NOTICE)
+        assert is_alive(pid_in(tmp_path / "pid"))
+    finally:
+        os.kill(pid_in(tmp_path / "pid"), signal.SIGKILL)
+
+
+def test_a_program_gets_a_long_notice_whole_and_may_say_much(tmp_path: Path) -> None:
+    code = (
+        "import pathlib, sys\n"
+        "sys.stderr.write('x' * 1_000_000)\n"
+        "pathlib.Path('got').write_text(sys.stdin.read())\n"
+        "sys.stderr.write('\\nlast'); sys.exit(4)"
+    )
+    with pytest.raises(Undelivered, match=r"ended with exit code 4: last$"):
+        program(tmp_path, code)({**NOTICE, "text": "y" * 1_000_000})
+    assert (tmp_path / "got").read_text().count("y") == 1_000_000
+
+
+def test_a_program_that_reads_nothing_may_end_well(tmp_path: Path) -> None:
+    program(tmp_path, "import os; os.close(0)")({**NOTICE, "text": "y" * 1_000_000})
+
+
+def test_a_program_that_says_something_all_the_time_is_killed_too(tmp_path: Path) -> None:
+    with pytest.raises(Undelivered, match=r"took more than 2 s, and was killed"):
+        program(tmp_path, "import sys\nwhile True: sys.stderr.write('more ' * 1000)", 2.0)(NOTICE)
 
 
 def test_a_program_that_hangs_is_killed_with_all_that_it_has_started(tmp_path: Path) -> None:
