@@ -82,7 +82,12 @@ def _supervise(
     from supervisor.statedir import Vacancy  # noqa: PLC0415
 
     own = manifest.settings
-    stderr = open_log(own.log_level, own.log_file, max_size=own.log_max_size, keep=own.log_keep)
+    file = None
+    if own.log_file is not None:
+        from supervisor.logs.own import OwnFile  # noqa: PLC0415  # few manifests name one
+
+        file = OwnFile(own.log_file, max_size=own.log_max_size, keep=own.log_keep)
+    log = open_log(own.log_level, file)
     with Vacancy(Path(own.state_dir), logger.warning) as vacancy, claimed(own.state_dir) as cgroup:
         settings = briefing.Settings(
             environ=environ,
@@ -96,7 +101,7 @@ def _supervise(
             briefing.brief(fork_server.helper, settings)
         from supervisor.supervise import Helpers, supervise  # noqa: PLC0415  # beside the application's imports
 
-        return supervise(manifest, Helpers(settings, fork_server, log_process), stderr, console=console)
+        return supervise(manifest, Helpers(settings, fork_server, log_process), log, console=console)
 
 
 def _do_without_openssl() -> None:

@@ -1,4 +1,4 @@
-"""The supervisor's own log, by loguru: to stderr, and to a file with rotation where the manifest names one.
+"""The supervisor's own log, by loguru: to stderr, and to a file where the manifest names one.
 
 A stderr that nobody reads must not hold up supervision, so each line is written without blocking; a line that does not
 fit is lost there and counted. Where stderr is systemd's journal, lines go there as entries with fields instead.
@@ -10,7 +10,7 @@ import socket
 import stat
 import sys
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from loguru import logger
 
@@ -107,12 +107,49 @@ def unhandled(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None
     logger.opt(exception=error).error("{} ({})", context["message"], where)
 
 
-def open_log(
-    level: str, file: str | None = None, *, max_size: int = 10 * 1024 * 1024, keep: int = 5
-) -> Stderr | Entries:
-    """Send loguru's lines to stderr or the journal, and to a rotating file where named; return the first sink.
+class File(Protocol):
+    """A file with rotation that takes lines without blocking."""
 
-    A traceback shows no values of variables (``diagnose``), which may be secrets; the file is its owner's alone.
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong with it."""
+
+    def write(self, line: str) -> None:
+        """Take a line."""
+
+    def reopen(self) -> None:
+        """Go on in a new file where somebody has moved the old one away."""
+
+
+class OwnLog:
+    """Where the supervisor's lines go."""
+
+    def __init__(self, sink: Stderr | Entries, file: File | None) -> None:
+        self._sink = sink
+        self._file = file
+
+    @property
+    def lost(self) -> int:
+        """Lines that stderr or the journal did not take."""
+        return self._sink.lost
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is wrong with it, a line each."""
+        lost = [f"{self.lost} lines of the supervisor's own log did not fit stderr"] if self.lost else []
+        trouble = self._file.trouble if self._file is not None else None
+        return [*lost, *([trouble] if trouble else [])]
+
+    def reopen(self) -> None:
+        """Go on in a new file where somebody has moved the old one away."""
+        if self._file is not None:
+            self._file.reopen()
+
+
+def open_log(level: str, file: File | None = None) -> OwnLog:
+    """Send loguru's lines to stderr or the journal, and to a file where there is one.
+
+    A traceback shows no values of variables (``diagnose``), which may be secrets.
     """
     logger.remove()
     stderr = Stderr()
@@ -124,10 +161,5 @@ def open_log(
         is_coloured = sys.stderr.isatty() and "NO_COLOR" not in os.environ
         logger.add(sink, level=level, format=FORMAT, colorize=is_coloured, diagnose=False)
     if file is not None:
-        rotated: dict[str, Any] = {"rotation": max_size, "retention": keep, "delay": False, "opener": _private}
-        logger.add(file, level=level, format=FORMAT, diagnose=False, **rotated)
-    return sink
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+        logger.add(file, level=level, format=FORMAT, colorize=False, diagnose=False)
+    return OwnLog(sink, file)

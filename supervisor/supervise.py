@@ -56,7 +56,7 @@ from supervisor.logs.client import LogProcess
 from supervisor.narrator import narrate
 from supervisor.notify.couriers import Couriers
 from supervisor.observers import Observers
-from supervisor.ownlog import Entries, Stderr, unhandled
+from supervisor.ownlog import OwnLog, unhandled
 from supervisor.page import Figures
 from supervisor.reloads import Reloads
 from supervisor.statedir import boot_id
@@ -74,16 +74,16 @@ class Helpers:
     log_process: Standby
 
 
-def supervise(manifest: Manifest, helpers: Helpers, stderr: Stderr | Entries, *, console: bool) -> int:
+def supervise(manifest: Manifest, helpers: Helpers, log: OwnLog, *, console: bool) -> int:
     """Supervise the jobs of a manifest until asked to stop; return the exit code. The state folder is ours."""
     memory.settle()
     faulthandler.enable()  # SIGABRT is what systemd sends to a hung one: its stacks shall be in the journal
     signals.early.wait_for_the_loop()
-    return asyncio.run(_serve(manifest, helpers, stderr, console=console))
+    return asyncio.run(_serve(manifest, helpers, log, console=console))
 
 
-async def _serve(manifest: Manifest, helpers: Helpers, stderr: Stderr | Entries, *, console: bool) -> int:
-    supervisor = Supervisor(manifest, helpers, stderr, console=console)
+async def _serve(manifest: Manifest, helpers: Helpers, log: OwnLog, *, console: bool) -> int:
+    supervisor = Supervisor(manifest, helpers, log, console=console)
     try:
         await supervisor.start()
         return await supervisor.serve()
@@ -95,14 +95,14 @@ async def _serve(manifest: Manifest, helpers: Helpers, stderr: Stderr | Entries,
 class Supervisor:
     """One manifest under supervision."""
 
-    def __init__(self, manifest: Manifest, helpers: Helpers, stderr: Stderr | Entries, *, console: bool) -> None:
+    def __init__(self, manifest: Manifest, helpers: Helpers, log: OwnLog, *, console: bool) -> None:
         settings = manifest.settings
         self.manifest = manifest
         self.board: Board
         self.waiters = Waiters(self._slot, self._hindrance)
         self.lookers = Lookers()
         self.started_at = iso(clock.now().wall) or ""
-        self._stderr = stderr
+        self._log = log
         self._loop = asyncio.get_running_loop()
         self._done = asyncio.Event()
         self._closed = asyncio.Event()
@@ -243,7 +243,7 @@ class Supervisor:
             signal.SIGCHLD: self._strangers.notice,
             signal.SIGINT: self._interrupted,
             signal.SIGHUP: lambda: self._in_background(self._reload_by_signal()),
-            signal.SIGUSR1: self._logs.reopen,
+            signal.SIGUSR1: self._reopen_logs,
             signal.SIGUSR2: lambda: logger.warning("USR2 (upgrade) is not yet supported; nothing was changed"),
         }
 
@@ -254,6 +254,10 @@ class Supervisor:
         else:
             logger.warning("interrupted again: killing what is left")
             self.perform(self.board.kill_all())
+
+    def _reopen_logs(self) -> None:
+        self._logs.reopen()
+        self._log.reopen()
 
     async def _reload_by_signal(self) -> None:
         result = await Answers(self)("reload", {})
@@ -405,9 +409,6 @@ class Supervisor:
 
     def warnings(self) -> list[str]:
         """Return what is not as it should be, beside the jobs: a line each."""
-        lost = (
-            [f"{self._stderr.lost} lines of the supervisor's own log did not fit stderr"] if self._stderr.lost else []
-        )
         trouble = [self._history.trouble] if self._history.trouble else []
         return [
             *self.manifest.warnings,
@@ -416,7 +417,7 @@ class Supervisor:
             *trouble,
             *self._couriers.warnings,
             *self._control.warnings,
-            *lost,
+            *self._log.warnings,
         ]
 
     async def processes(self, slot: Slot) -> dict[str, Any] | None:

@@ -1,10 +1,9 @@
-from dataclasses import replace
-
 import pytest
 from manifests import job, parsed
 
 from supervisor.core.differences import Effect, differences, effect, in_force, settings_differences
 from supervisor.core.kind import Kind
+from supervisor.values import replace
 
 LASTING = ('command = "x"', Kind.COMMAND)
 PERIODIC = ('command = "x"\nevery = "5m"', Kind.COMMAND)

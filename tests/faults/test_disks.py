@@ -160,3 +160,16 @@ def test_logs_on_a_slow_disk_are_said_and_hold_up_no_other_job(app: Witnessed) -
         app.goes_on()
     app.heals("the log process has not answered")
     assert "log: the log process answers again" in app.log
+
+
+@TRACED
+def test_the_supervisors_own_log_on_a_slow_disk_holds_up_nothing(app: Witnessed) -> None:
+    own = app.folder / "own.log"
+    app.supervise("", settings='log = { level = "DEBUG", file = "own.log" }')
+    eventually(own.exists)
+    with tampered(app.pid, "-P", str(own), "-e", "inject=write:delay_enter=10000000"):
+        app.goes_on()  # with lines for the log at each run, while a single one takes ten seconds
+        assert app.ctl("stop", "beat").returncode == 0
+        assert "beat: stopped" in app.log
+        assert "beat: stopped" not in own.read_text()
+    eventually(lambda: "beat: stopped" in own.read_text(), within=30)
