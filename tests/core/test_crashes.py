@@ -31,20 +31,23 @@ def unsettled(world: World, name: str) -> set[datetime | None]:
     """Return the due times that the last life has still in hand."""
     slot = world.board.slots[SlotId(name)]
     runs = {run.due_at for run in [*world.alive.values(), *world.ticking.values()] if run.slot.job == name}
-    return {*slot.waiting, *runs}
+    coming = slot.table.next_due_at if slot.table else None
+    delayed = {coming} if coming is not None and coming <= world.now.wall else set()
+    return {*slot.waiting, *runs, *delayed}
 
 
 @given(
     missed=st.sampled_from(Missed),
-    overlap=st.sampled_from([Overlap.SKIP, Overlap.QUEUE, Overlap.REPLACE]),
-    most=st.sampled_from([None, 1]),
+    overlap=st.sampled_from(Overlap),
+    most=st.sampled_from([None, 1, 2]),
+    jitter=st.sampled_from([0, 3]),
     minutes=st.integers(1, 12),
     kills=KILLS,
 )
 def test_each_due_time_has_one_final_row_and_one_run_at_most(
-    missed: Missed, overlap: Overlap, most: int | None, minutes: int, kills: list[tuple[int, int]]
+    missed: Missed, overlap: Overlap, most: int | None, jitter: int, minutes: int, kills: list[tuple[int, int]]
 ) -> None:
-    jobs = tuple(periodic(name, missed=missed, overlap=overlap) for name in ("a", "b"))
+    jobs = tuple(periodic(name, missed=missed, overlap=overlap, jitter=jitter * MINUTE) for name in ("a", "b"))
     worlds = lives(jobs, kills, minutes * MINUTE, most)
     for job in jobs:
         counted = Counter(due for world in worlds for due, _ in world.finals(job.name))
