@@ -220,7 +220,8 @@ class Answers:
         numbers = params.get("instances")
         if not isinstance(numbers, dict) or not all(isinstance(n, int) and 1 <= n <= 1000 for n in numbers.values()):
             raise ControlError(2, '"instances" must be a table of numbers, 1 to 1000')
-        unknown = next((name for name in numbers if not board.slots_of(name)), None)
+        wanted = {slot.id.job for slot in board.slots.values() if slot.wanted is not Wanted.REMOVED}
+        unknown = next((name for name in numbers if name not in wanted), None)
         if unknown is not None:
             self._slots({"names": [unknown]})  # says which name may have been meant
             raise ControlError(2, f'"{unknown}": name one job, without an instance or a pattern')

@@ -12,6 +12,7 @@ from supervisor.core.states import (
     Failed,
     Finished,
     Idle,
+    New,
     Running,
     Stopped,
     Stopping,
@@ -51,6 +52,8 @@ def narrate(change: Change) -> None:
             about.info("{}: stopping ({})", label, cause.value)
         case Backoff(until=until):
             about.info("{}: next try in {}", label, format_duration(until - change.at.mono))
+        case Failed(reason=reason) if isinstance(before.state, New):
+            about.error("{}: not started, it gave up before ({}); `jobvisor start {}`", label, reason, label)
         case Failed(reason=reason):
             about.error("{}: {}", label, reason)
         case Finished():

@@ -193,8 +193,11 @@ class Supervisor:
         if self.board.ending is not None:
             return  # a signal has asked for the end before there was anything to stop
         found = self._recovered
+        manifest, now = self.manifest, clock.now()
         self.perform(
-            self.board.begin(self.manifest.jobs, found.saved, clock.now(), found.lost, groups=self.manifest.groups)
+            self.board.begin(
+                manifest.jobs, found.saved, now, found.lost, groups=manifest.groups, saved_groups=found.groups
+            )
         )
         self._service.begun(self.board.slots.values(), clock.now())
         self.probe(self.manifest.jobs)

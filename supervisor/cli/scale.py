@@ -15,7 +15,7 @@ MOST = 1000
 def command(place: Place, changes: tuple[str, ...], no_wait: bool) -> int:
     """Run N instances of a job: those that are too many stop, new ones start.
 
-    It lasts until the edited manifest is applied by `jobvisor reload`, or the supervisor ends.
+    It lasts, also over a restart of the supervisor, until the job's own `instances` is edited in the manifest.
     """
     numbers = {name: int(number) for name, number in map(_parted, changes)}
     return orders.say(place.order("scale", {"instances": numbers, "wait": not no_wait})["jobs"])

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from itertools import count
+from types import MappingProxyType
 
 from supervisor.core.actions import Action, Beside, Escalate, Fall, Keep, Kill
 from supervisor.core.differences import Effect, effect
@@ -35,7 +36,8 @@ from supervisor.core.job import Job, Limit
 from supervisor.core.lifecycle import step
 from supervisor.core.register import Register
 from supervisor.core.rows import drop_made_up
-from supervisor.core.runs import Closed, Forgotten, Opened, RunId, Saved, SlotId, Trigger
+from supervisor.core.runs import Closed, Forgotten, Opened, RunId, Saved, SavedGroup, SlotId, Trigger
+from supervisor.core.scales import Scales
 from supervisor.core.slot import Context, Slot, slot_of, to_save, with_lost
 from supervisor.core.states import (
     Blocked,
@@ -51,7 +53,8 @@ from supervisor.core.states import (
 )
 from supervisor.core.timetable import Gap, Unfolded, advance, gap, make_up, stepped, taken_on
 from supervisor.core.tree.group import Group
-from supervisor.core.tree.tree import EndAll, Tell, Tree
+from supervisor.core.tree.orders import EndAll, Tell
+from supervisor.core.tree.tree import Tree
 from supervisor.values import dataclass, replace
 
 STEP = timedelta(milliseconds=500)
@@ -89,8 +92,7 @@ class Board:
         self._waiters: list[tuple[datetime, int, SlotId]] = []
         self._jobs: tuple[Job, ...] = ()
         """As the manifest tells them."""
-        self._scaled: dict[str, int] = {}
-        """Instances of jobs that a person wants others of."""
+        self._scales = Scales()
         self._offset: datetime | None = None
 
     # -- taking jobs on ------------------------------------------------------------------------------------------------
@@ -102,19 +104,22 @@ class Board:
         now: Now,
         lost: Iterable[Closed] = (),
         groups: Sequence[Group] = (),
+        saved_groups: Mapping[str, SavedGroup] = MappingProxyType({}),
     ) -> Effects:
-        """Take on every job, with what an earlier supervisor saved of it; start what shall run.
+        """Take on every job and group, with what an earlier supervisor saved of it; start what shall run.
 
         ``lost`` are the runs whose end nobody saw; they are tried again only as ``retries`` say.
         """
         effects = Effects()
         self._jobs = tuple(jobs)
         self.tree.reshape(jobs, groups, self.rules.root)
+        self.tree.recall(saved_groups, now)
         self._offset = _offset(now)
         ended: dict[SlotId, list[Closed]] = {}
         for row in lost:
             ended.setdefault(replace(row.run.slot, lane=0), []).append(row)
-        for job in jobs:
+        self._scales.recall(jobs, saved)
+        for job in self._scales.scaled(jobs):
             for instance in range(1, job.instances + 1):
                 slot_id = SlotId(job.name, instance)
                 rows = ended.get(slot_id, [])
@@ -133,11 +138,14 @@ class Board:
                 self._put(replace(slot, state=retry))
 
     def _take_on(self, job: Job, instance: int, saved: Saved | None, now: Now, effects: Effects) -> SlotId:
-        slot = slot_of(job, instance, saved)
+        if saved is not None and job.group is not None and not self.tree.is_fenced(job.name):
+            saved = replace(saved, gave_up=None)  # its group has been started since, or has handed the failure on
+        slot = slot_of(job, instance, saved, now)
         known = next((each for each in self.slots_of(job.name) if each.job.target == job.target), slot)
         slot = replace(slot, kind=known.kind, problem=known.problem if known.kind is not None else None)
         unfolded = taken_on(job, saved, now, self._context.seed, self._boot)
-        slot = replace(slot, boot=self._boot, table=unfolded.table if unfolded else None)
+        table = unfolded.table if unfolded else None
+        slot = replace(slot, boot=self._boot, table=table, scaled=self._scales.of(slot.id))
         if slot.wanted is Wanted.HELD:
             slot, orders = drop_made_up(slot, "stopped by hand", now, self._context)
             effects.actions += orders
@@ -188,7 +196,10 @@ class Board:
                 case Tell(slot=slot_id, event=event):
                     self._tell(slot_id, event, now, effects)
                 case EndAll():
+                    self._begin_anew(effects)
                     self._shut_down(1, now)
+                case Keep() as kept:
+                    effects.actions.append(kept)
             self.tree.pump(now)
         effects.notes += self.tree.notes
         self.tree.notes.clear()
@@ -287,26 +298,31 @@ class Board:
 
     def edits(self, jobs: Sequence[Job]) -> tuple[Edit, ...]:
         """Return what applying these jobs would do, job by job, in manifest order; removed ones last."""
-        return edits(self.slots, self._as_scaled(jobs) if tuple(jobs) == self._jobs else jobs)
+        return edits(self.slots, self._scales.scaled(jobs))
 
     def apply(self, jobs: Sequence[Job], now: Now, groups: Sequence[Group] = (), *, at_once: bool = False) -> Effects:
         """Make the board that of an edited manifest; only what changed is touched.
 
         A scheduled run goes on with its old settings to its end, unless the edit counts ``at_once``.
         """
-        if tuple(jobs) != self._jobs:
-            self._scaled.clear()
         self._jobs = tuple(jobs)
-        return self._install(self._as_scaled(jobs), groups, now, at_once=at_once)
+        return self._install(self._scales.scaled(jobs), groups, now, at_once=at_once)
 
     def scale(self, name: str, instances: int, now: Now) -> Effects:
-        """Run another number of instances of a job, until an edited manifest is applied."""
-        self._scaled[name] = instances
+        """Run another number of instances of a job, until its own number in the manifest is edited."""
+        job = next((job for job in self._jobs if job.name == name), None)
+        if job is None:
+            return Effects()  # it is being removed
+        self._scales.set(job, instances)
         groups = tuple(self.tree.shape.groups.values())
-        return self._install(self._as_scaled(self._jobs), groups, now, at_once=False)
+        return self._install(self._scales.scaled(self._jobs), groups, now, at_once=False)
 
-    def _as_scaled(self, jobs: Sequence[Job]) -> list[Job]:
-        return [replace(job, instances=self._scaled.get(job.name, job.instances)) for job in jobs]
+    def _keep_scales(self, effects: Effects) -> None:
+        self._scales.keep_to(self._jobs)
+        for slot in [slot for slot in self.slots.values() if slot.scaled != self._scales.of(slot.id)]:
+            kept = replace(slot, scaled=self._scales.of(slot.id))
+            self._put(kept)
+            effects.actions.append(Keep(kept.saved()))
 
     def _install(self, jobs: Sequence[Job], groups: Sequence[Group], now: Now, *, at_once: bool) -> Effects:
         effects = Effects()
@@ -325,6 +341,7 @@ class Board:
                 self._apply(slot_id, StartRequested(), now, effects)
             elif slot.job != job or slot.job.origins != job.origins:
                 self._change(slot, Edited(job, at_once), now, effects)
+        self._keep_scales(effects)
         self._register.sort({slot_id: place for place, slot_id in enumerate(wanted)})
         return self._settled(now, effects)
 
@@ -340,6 +357,14 @@ class Board:
         """Stop everything under one deadline, groups in their order, side by side. What is held stays held."""
         self._shut_down(code, now)
         return self._settled(now, Effects())
+
+    def _begin_anew(self, effects: Effects) -> None:
+        """Have the next supervisor count anew: it is the level above the root group, which has given up."""
+        for slot in list(self.slots.values()):
+            if not slot.is_lane and (slot.window or slot.streak):
+                fresh = replace(slot, window=(), streak=0)
+                self._put(fresh)
+                effects.actions.append(Keep(fresh.saved()))
 
     def _shut_down(self, code: int, now: Now) -> None:
         if self.ending is not None:

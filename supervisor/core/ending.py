@@ -79,7 +79,7 @@ def stop(slot: Slot, cause: Cause, now: Now, context: Context) -> Step:
     match state:
         case New() | Disabled() | Stopping() | Stopped():
             return slot, orders
-        case Failed() if cause is Cause.GROUP:
+        case Failed() if cause in {Cause.GROUP, Cause.SHUTDOWN}:
             return slot, orders
         case Barred(since=since, trigger=trigger) if cause is Cause.GROUP:
             return replace(slot, state=Barred(since=since, trigger=trigger)), orders
@@ -361,7 +361,7 @@ def _after_process(slot: Slot, end: End, context: Context) -> Step:
         clean=end.outcome is Outcome.OK,
         window=slot.window,
         streak=streak,
-        now=now.mono,
+        now=now,
         luck=chance(context.seed, "restart", slot.id, end.process.run.run_id),
         is_grouped=slot.job.group is not None,
     )
@@ -376,7 +376,7 @@ def _after_process(slot: Slot, end: End, context: Context) -> Step:
             reason = f"gave up after {restarts} restarts in {format_duration(within)}: {phrase}"
             escalates = rules.on_give_up is OnGiveUp.ESCALATE
             orders = (Escalate(slot.id),) if escalates else ()
-            return replace(slot, state=Failed(now, reason), streak=streak), orders
+            return replace(slot, state=Failed(now, reason, gave_up=not escalates), streak=streak), orders
         case Ask():
             return replace(slot, state=Barred(since=now, trigger=Trigger.RESTART, last=phrase), streak=streak), (
                 Fall(slot.id),

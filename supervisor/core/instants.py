@@ -24,3 +24,10 @@ class Now:
     def wall_of(self, mono: Mono) -> datetime:
         """Return the wall instant that a monotonic one stands for, by today's clock."""
         return self.wall + (mono - self.mono)
+
+    def ago(self, wall: datetime) -> "Now":
+        """Return the moment of a wall instant that has passed, as old as the wall clock has it; it is no time to come.
+
+        What has been saved is read by this: a monotonic instant means nothing to another boot.
+        """
+        return Now(wall, self.mono - max(self.wall - wall, ZERO))

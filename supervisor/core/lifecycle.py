@@ -77,6 +77,8 @@ def step(slot: Slot, event: Event, now: Now, context: Context) -> tuple[Slot, tu
 def _next(slot: Slot, event: Event, now: Now, context: Context) -> Step:  # noqa: C901, PLR0912, PLR0915  # one match
     match slot.state, event:
         # -- taken on, and what its target turned out to be
+        case New(gave_up=str() as reason), Begun() if slot.wanted is Wanted.UP and slot.job.enabled:
+            return replace(slot, state=Failed(now, reason, gave_up=True)), ()
         case New(), Begun():
             return starting.begin(slot, Trigger.START, now, context)
         case Waiting(), TargetFound(kind=kind) if slot.job.schedule is not None:
@@ -164,7 +166,7 @@ def _next(slot: Slot, event: Event, now: Now, context: Context) -> Step:  # noqa
         case Barred(last=str()), Allowed(wait=wait):
             return starting.allowed(slot, wait, now, context)
         case Barred(last=str()), Refused(reason=reason):
-            return replace(slot, state=Failed(now, reason)), ()
+            return replace(slot, state=Failed(now, reason, gave_up=True)), ()
         case ((Finished() | Failed() | Backoff(retry=None) | Barred()), Renewed()):
             return replace(slot, state=Barred(since=now, trigger=Trigger.RESTART), streak=0), ()
 

@@ -18,7 +18,7 @@ from supervisor.core.lateness import late_at, lateness
 from supervisor.core.notifier import Notifier, On, Webhook
 from supervisor.core.runs import Attempt, Closed, Outcome, RunId, SlotId
 from supervisor.core.slot import Slot
-from supervisor.core.states import Failed, Running, State, Ticking, earliest
+from supervisor.core.states import Failed, New, Running, State, Ticking, earliest
 from supervisor.core.status import brief, enough, iso
 from supervisor.values import dataclass
 
@@ -119,7 +119,7 @@ class Notices:
         if slot.is_lane:
             return found
         found += self._ends(change)
-        if isinstance(slot.state, Failed) and not isinstance(change.before.state, Failed):
+        if isinstance(slot.state, Failed) and not isinstance(change.before.state, Failed | New):
             text = f"{slot.label} failed for good: {slot.state.reason}"
             found.append(_of(On.GIVE_UP, slot, change.at, text, row=_row(slot)))
         if slot.paused and not change.before.paused and slot.has_had_enough:

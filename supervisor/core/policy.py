@@ -6,7 +6,7 @@ the one that would be ``max_restarts + 1`` gives up (OTP ``supervisor:add_restar
 
 from datetime import timedelta
 
-from supervisor.core.instants import ZERO, Mono
+from supervisor.core.instants import ZERO, Now
 from supervisor.core.job import Backoff, Limit, Restart, Supervision
 from supervisor.values import dataclass
 
@@ -16,7 +16,7 @@ class Again:
     """Restart after ``delay``; the window and the streak with this restart in them."""
 
     delay: timedelta
-    window: tuple[Mono, ...]
+    window: tuple[Now, ...]
     streak: int
 
 
@@ -50,9 +50,9 @@ def decide(
     rules: Supervision,
     *,
     clean: bool,
-    window: tuple[Mono, ...],
+    window: tuple[Now, ...],
     streak: int,
-    now: Mono,
+    now: Now,
     luck: float,
     is_grouped: bool = False,
 ) -> Verdict:
@@ -71,11 +71,11 @@ def decide(
     return Again(delay(rules.backoff, streak + 1, luck), filled, streak + 1)
 
 
-def charge(window: tuple[Mono, ...], limit: Limit, now: Mono) -> tuple[Mono, ...] | None:
+def charge(window: tuple[Now, ...], limit: Limit, now: Now) -> tuple[Now, ...] | None:
     """Return the window with a restart at ``now`` in it, or None where the limit does not allow one."""
     if limit.max_restarts is None:
         return ()
-    kept = (*(at for at in window if now - at <= limit.within), now)
+    kept = (*(at for at in window if now.mono - at.mono <= limit.within), now)
     return kept if len(kept) <= limit.max_restarts else None
 
 

@@ -113,6 +113,15 @@ class Finalized:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scaled:
+    """A person wants another number of instances than the manifest; it holds until the manifest's own is edited."""
+
+    of: int
+    """What the manifest said then."""
+    to: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Saved:
     """What a slot keeps over a restart of the supervisor: wall instants and ages, never monotonic deadlines."""
 
@@ -131,11 +140,19 @@ class Saved:
     runs: int = 0
     failures: int = 0
     restarts: int = 0
+    restarted_at: tuple[datetime, ...] = ()
+    """Of the restarts that the limit still counts."""
+    streak: int = 0
+    """Restarts since the job last ran well."""
+    gave_up: str | None = None
+    """Why it gave up; None where it has not, or was started by hand since."""
     failed_in_a_row: int = 0
     succeeded_at: datetime | None = None
     boot: str | None = None
     """The boot in which an @reboot job last ran."""
     last: Closed | None = None
+    scaled: Scaled | None = None
+    """Of a job's first instance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +160,27 @@ class Forgotten:
     """A removed job's saved state is dropped; its history rows stay until retention takes them."""
 
     slot: SlotId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedGroup:
+    """What a group keeps over a restart of the supervisor."""
+
+    group: str
+    restarts: int = 0
+    restarted_at: tuple[datetime, ...] = ()
+    """Of the restarts of members that the limit still counts."""
+    streak: int = 0
+    """Restarts by its parent since it last ran well."""
+    gave_up: str | None = None
+    """Why it is fenced; None where it is not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgottenGroup:
+    """A removed group's saved state is dropped."""
+
+    group: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,5 +199,5 @@ class Dumped:
     stack: str
 
 
-Record = Opened | Closed | NotRun | Finalized | Printed | Dumped | Saved | Forgotten
+Record = Opened | Closed | NotRun | Finalized | Printed | Dumped | Saved | Forgotten | SavedGroup | ForgottenGroup
 """What the history is told, in order."""

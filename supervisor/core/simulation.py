@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from itertools import count
+from types import MappingProxyType
 
 from supervisor.core.actions import Action, Keep, Kill, Spawn, Stop, Tick
 from supervisor.core.board import Board
@@ -17,7 +18,7 @@ from supervisor.core.exits import Code, ErrorRecord, Exit, Signalled
 from supervisor.core.instants import Mono, Now
 from supervisor.core.job import Job, Run
 from supervisor.core.kind import Kind
-from supervisor.core.runs import Attempt, Closed, RunId, Saved, SlotId
+from supervisor.core.runs import Attempt, Closed, RunId, Saved, SavedGroup, SlotId
 from supervisor.core.tree.group import Group
 from supervisor.values import dataclass, field
 
@@ -60,14 +61,15 @@ class Simulation:
         saved: Mapping[SlotId, Saved],
         groups: Sequence[Group] = (),
         lost: Iterable[Closed] = (),
+        saved_groups: Mapping[str, SavedGroup] = MappingProxyType({}),
     ) -> None:
         """Take on jobs and groups, with what an earlier supervisor left of them, and tell what their targets are."""
         jobs = tuple(jobs)
-        self.perform(self.board.begin(jobs, saved, self.now, lost, groups))
+        self.perform(self.board.begin(jobs, saved, self.now, lost, groups, saved_groups))
         for job in jobs:
             if isinstance(job.target, Run):
                 found = TargetFound(Kind.WORKER if job.name in self.workers else Kind.FUNCTION)
-                slots = (SlotId(job.name, instance) for instance in range(1, job.instances + 1))
+                slots = [slot.id for slot in self.board.slots_of(job.name)]
                 self.perform(self.board.tell(slots, found, self.now))
 
     def perform(self, effects: Effects) -> None:

@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from itertools import count
 
 from supervisor.core.actions import Action, Keep
-from supervisor.core.instants import ZERO, Mono
+from supervisor.core.instants import ZERO, Mono, Now
 from supervisor.core.job import Command, Job, Missed
 from supervisor.core.kind import Kind
-from supervisor.core.runs import Attempt, Closed, NotRun, Outcome, Saved, SlotId, Trigger
-from supervisor.core.states import Barred, Blocked, Idle, New, State, Waiting, Wanted, deadline_of, earliest
+from supervisor.core.runs import Attempt, Closed, NotRun, Outcome, Saved, Scaled, SlotId, Trigger
+from supervisor.core.states import Barred, Blocked, Failed, Idle, New, State, Waiting, Wanted, deadline_of, earliest
 from supervisor.core.timetable import Timetable, schedule_id
 from supervisor.values import dataclass, field, replace
 
@@ -61,8 +61,8 @@ class Slot:
     """Why the target cannot be had."""
     paused: bool = False
     table: Timetable | None = None
-    window: tuple[Mono, ...] = ()
-    """Monotonic instants of the restarts that the limit still counts."""
+    window: tuple[Now, ...] = ()
+    """The restarts that the limit still counts."""
     streak: int = 0
     """Restarts since the job last ran well."""
     beside: tuple[datetime, ...] = ()
@@ -70,6 +70,8 @@ class Slot:
     aside: tuple[datetime, ...] = ()
     """Those of them that ``max_running`` leaves no room: they have no row yet."""
     boot: str | None = None
+    scaled: Scaled | None = None
+    """What a person wants of the number of instances; the first one keeps it."""
     tally: Tally = field(default_factory=Tally)
 
     @property
@@ -142,6 +144,14 @@ class Slot:
         """True for a run beside the active one; it leaves nothing behind."""
         return self.id.lane > 0
 
+    @property
+    def gave_up(self) -> str | None:
+        """Why the slot has given up; None where it has not."""
+        match self.state:
+            case Failed(reason=reason, gave_up=True) | New(gave_up=reason):
+                return reason
+        return None
+
     def saved(self) -> Saved:
         """Return what the slot keeps over a restart of the supervisor."""
         table = self.table
@@ -157,14 +167,18 @@ class Slot:
             runs=self.tally.runs,
             failures=self.tally.failures,
             restarts=self.tally.restarts,
+            restarted_at=tuple(at.wall for at in self.window),
+            streak=self.streak,
+            gave_up=self.gave_up,
             failed_in_a_row=self.tally.failed_in_a_row,
             succeeded_at=self.tally.succeeded_at,
             boot=self.boot,
             last=self.tally.last,
+            scaled=self.scaled,
         )
 
 
-def slot_of(job: Job, instance: int, saved: Saved | None) -> Slot:
+def slot_of(job: Job, instance: int, saved: Saved | None, now: Now) -> Slot:
     """Return the slot of a job's instance before it begins, with what an earlier supervisor saved."""
     kind = Kind.COMMAND if isinstance(job.target, Command) else None
     slot = Slot(id=SlotId(job.name, instance), job=job, kind=kind)
@@ -172,7 +186,10 @@ def slot_of(job: Job, instance: int, saved: Saved | None) -> Slot:
         return slot
     return replace(
         slot,
+        state=New(saved.gave_up),
         wanted=Wanted.HELD if saved.held else Wanted.UP,
+        window=tuple(map(now.ago, saved.restarted_at)),
+        streak=saved.streak,
         paused=saved.paused and job.schedule is not None,
         boot=saved.boot,
         tally=Tally(
@@ -225,9 +242,11 @@ def to_save(before: Slot, after: Slot) -> tuple[Action, ...]:
         and after.table is before.table
         and after.aside is before.aside
         and after.paused == before.paused
+        and after.streak == before.streak
+        and after.window is before.window
         and after.job is before.job
-        and not isinstance(before.state, Blocked)
-        and not isinstance(after.state, Blocked)
+        and not isinstance(before.state, Blocked | Failed | New)
+        and not isinstance(after.state, Blocked | Failed)
     ):
         return ()
     is_same_schedule = after.job is before.job or schedule_id(after.job) == schedule_id(before.job)
@@ -238,7 +257,8 @@ def _kept(slot: Slot) -> tuple[object, ...]:
     """Return what of a slot is saved, beside what its job says, without making a record of it."""
     table = slot.table
     grid = (table.anchor, table.cursor) if table is not None else None
-    return (grid, slot.waiting, slot.wanted is Wanted.HELD, slot.paused, slot.boot, slot.tally)
+    held = slot.wanted is Wanted.HELD
+    return (grid, slot.waiting, held, slot.paused, slot.boot, slot.tally, slot.window, slot.streak, slot.gave_up)
 
 
 Step = tuple[Slot, tuple[Action, ...]]

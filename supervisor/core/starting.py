@@ -155,6 +155,7 @@ def _up(slot: Slot, process: Process, now: Now) -> Step:
     process = replace(
         process,
         up_since=now.mono,
+        well_at=now.mono + rules.limit.within if slot.streak else None,
         beat_by=now.mono + rules.heartbeat if rules.heartbeat is not None else None,
         old_at=now.mono + rules.max_age if rules.max_age is not None else None,
     )

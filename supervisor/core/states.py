@@ -36,6 +36,8 @@ class Process:
     """When it was ready."""
     beat_by: Mono | None = None
     """Without a heartbeat until then it is hung."""
+    well_at: Mono | None = None
+    """When it has run well for long enough to end its streak of restarts."""
     old_at: Mono | None = None
     """When it has reached its ``max_age``."""
     bad_checks: int = 0
@@ -47,6 +49,9 @@ class Process:
 @dataclass(frozen=True, slots=True)
 class New:
     """Not taken on yet."""
+
+    gave_up: str | None = None
+    """Why it had given up when the supervisor before this one ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +182,8 @@ class Failed:
 
     since: Now
     reason: str
+    gave_up: bool = False
+    """It stays so until a start by hand, whatever becomes of the supervisor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,11 +230,11 @@ def deadline_of(state: State) -> Mono | None:
         case Starting(until=until):
             return until
         case Running(process=process, settles_at=settles_at, ends_by=ends_by):
-            return earliest(settles_at, ends_by, process.beat_by, process.old_at)
+            return earliest(settles_at, ends_by, process.beat_by, process.well_at, process.old_at)
         case Idle(process=process):
-            return earliest(process.beat_by, process.old_at)
+            return earliest(process.beat_by, process.well_at, process.old_at)
         case Ticking(process=process, ends_by=ends_by):
-            return earliest(ends_by, process.beat_by)
+            return earliest(ends_by, process.beat_by, process.well_at)
         case Stopping(kill_at=kill_at):
             return kill_at
     return None

@@ -34,12 +34,17 @@ def checked(slot: Slot, problem: str | None, now: Now) -> Step:
 
 
 def overdue(slot: Slot, now: Now) -> Step | None:
-    """Stop a process that has not called in, or is too old; None where neither is so."""
+    """Stop a process that has not called in, or is too old, and end the streak of one that has run well.
+
+    Returns None where neither is so.
+    """
     process = _process(slot)
     if process.beat_by is not None and process.beat_by <= now.mono:
         return cut_short(slot, Cause.HUNG, now)
     if process.old_at is not None and process.old_at <= now.mono and not isinstance(slot.state, Ticking):
         return cut_short(slot, Cause.MAX_AGE, now)
+    if process.well_at is not None and process.well_at <= now.mono:
+        return replace(_with(slot, replace(process, well_at=None)), streak=0), ()
     return None
 
 

@@ -1,8 +1,8 @@
 """history.db over its life: settled at the start, opened anew after a failure, replaced when it is lost.
 
 A failure closes the connection and the next use opens it again, so every fault heals by the same way. A file that is
-corrupt is moved aside and a new one begun; one that somebody has deleted, too. The saved state of the slots is kept in
-mind for that: no job forgets that it is held because a disk broke.
+corrupt is moved aside and a new one begun; one that somebody has deleted, too. The saved state of slots and groups is
+kept in mind for that: no job forgets that it is held because a disk broke.
 """
 
 import sqlite3
@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from supervisor.core.runs import Forgotten, Record, Saved, SlotId
+from supervisor.core.runs import Forgotten, ForgottenGroup, Record, Saved, SavedGroup, SlotId
 from supervisor.errors import JobvisorError
 from supervisor.history.files import is_corrupt, move_aside, open_for_writing, reading, transaction
 from supervisor.history.recovery import Recovered, Warn, look, salvage, settle, unknown
@@ -30,6 +30,7 @@ class Database:
         self._corrupt = False
         self._settled = False
         self._slots: dict[SlotId, Saved] = {}
+        self._groups: dict[str, SavedGroup] = {}
         self._recovered: Recovered | None = None
 
     def begin(self, now: datetime) -> Recovered:
@@ -46,16 +47,19 @@ class Database:
             if not is_corrupt(error):
                 raise
             found = salvage(self._replace(), now, self._warn)
-        self._recovered, self._slots = found, dict(found.saved)
+        self._remember(found)
         self._settle(self._db or self._open(), found)
         return found
 
     def recall(self, now: datetime) -> Recovered:
         """Return what can be known of the past where nothing can be written; call it when ``begin`` has failed."""
         if self._recovered is None:
-            self._recovered = self._read(now)
-            self._slots = dict(self._recovered.saved)
+            return self._remember(self._read(now))
         return self._recovered
+
+    def _remember(self, found: Recovered) -> Recovered:
+        self._recovered, self._slots, self._groups = found, dict(found.saved), dict(found.groups)
+        return found
 
     def _read(self, now: datetime) -> Recovered:
         try:
@@ -78,6 +82,10 @@ class Database:
                     self._slots[slot] = record
                 case Forgotten(slot=slot):
                     self._slots.pop(slot, None)
+                case SavedGroup(group=name):
+                    self._groups[name] = record
+                case ForgottenGroup(group=name):
+                    self._groups.pop(name, None)
         return refused
 
     def prune(self, retention: Retention, now: datetime) -> None:
@@ -133,7 +141,7 @@ class Database:
         assert self._recovered is not None
         with transaction(db):
             settle(db, self._recovered)
-            write(db, (*self._slots.values(), *found.records))
+            write(db, (*self._slots.values(), *self._groups.values(), *found.records))
         self._settled = True
 
     def _replace(self) -> Path:

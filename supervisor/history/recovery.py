@@ -14,8 +14,8 @@ from datetime import datetime
 from pathlib import Path
 
 from supervisor.core.instants import ZERO
-from supervisor.core.runs import Attempt, Closed, Finalized, Outcome, Record, RunId, Saved, SlotId, Trigger
-from supervisor.history.values import from_instant_micros, saved_from_json
+from supervisor.core.runs import Attempt, Closed, Finalized, Outcome, Record, RunId, Saved, SavedGroup, SlotId, Trigger
+from supervisor.history.values import from_instant_micros, group_from_json, saved_from_json
 from supervisor.values import dataclass, field
 
 LOST = "supervisor ended before the run did"
@@ -30,6 +30,7 @@ class Recovered:
 
     next_run_id: RunId
     saved: Mapping[SlotId, Saved] = field(default_factory=dict)
+    groups: Mapping[str, SavedGroup] = field(default_factory=dict)
     lost: tuple[Closed, ...] = ()
     """Rows closed now, oldest first. Their ``duration`` is at most; the row itself says that it is unknown."""
     dropped_retries: tuple[RunId, ...] = ()
@@ -65,6 +66,7 @@ def look(db: sqlite3.Connection, now: datetime, warn: Warn, *, below: RunId | No
     return Recovered(
         next_run_id=next_run_id,
         saved=_saved(db, warn),
+        groups=_groups(db, warn),
         lost=lost,
         dropped_retries=dropped,
         installation=found[0] if found else os.urandom(16).hex(),
@@ -86,14 +88,17 @@ def salvage(aside: Path, now: datetime, warn: Warn) -> Recovered:
     """Return what can still be read of a corrupt database: whose state was held or anchored where, at best."""
     found = unknown(now)
     saved: dict[SlotId, Saved] = {}
+    groups: dict[str, SavedGroup] = {}
     installation = found.installation
     with suppress(sqlite3.Error), closing(sqlite3.connect(f"{aside.absolute().as_uri()}?mode=ro", uri=True)) as db:
         with suppress(sqlite3.Error):
             saved = _saved(db, warn)
         with suppress(sqlite3.Error):
+            groups = _groups(db, warn)
+        with suppress(sqlite3.Error):
             for (name,) in db.execute("SELECT value FROM meta WHERE key = 'installation'"):
                 installation = name
-    return Recovered(next_run_id=found.next_run_id, saved=saved, installation=installation)
+    return Recovered(next_run_id=found.next_run_id, saved=saved, groups=groups, installation=installation)
 
 
 def _unfinished(db: sqlite3.Connection, now: datetime, below: RunId) -> tuple[tuple[Closed, ...], tuple[RunId, ...]]:
@@ -138,4 +143,14 @@ def _saved(db: sqlite3.Connection, warn: Warn) -> dict[SlotId, Saved]:
             found[slot] = saved_from_json(slot, text)
         except ValueError as error:
             warn(f"the saved state of job {job} cannot be read, it begins anew: {error}")
+    return found
+
+
+def _groups(db: sqlite3.Connection, warn: Warn) -> dict[str, SavedGroup]:
+    found: dict[str, SavedGroup] = {}
+    for name, text in db.execute("SELECT name, saved FROM groups"):
+        try:
+            found[name] = group_from_json(name, text)
+        except ValueError as error:
+            warn(f"the saved state of group {name} cannot be read, it begins anew: {error}")
     return found

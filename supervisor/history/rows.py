@@ -11,14 +11,16 @@ from supervisor.core.runs import (
     Dumped,
     Finalized,
     Forgotten,
+    ForgottenGroup,
     NotRun,
     Opened,
     Outcome,
     Printed,
     Record,
     Saved,
+    SavedGroup,
 )
-from supervisor.history.values import saved_to_json, to_instant_micros, to_micros, to_text
+from supervisor.history.values import group_to_json, saved_to_json, to_instant_micros, to_micros, to_text
 
 _OPEN = """
 INSERT INTO runs (run_id, job, instance, lane, due_at, attempt, trigger, started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -46,6 +48,9 @@ UPDATE runs SET final = 0 WHERE run_id = (
 _SAVE = """
 INSERT INTO slots (job, instance, lane, saved) VALUES (?, ?, ?, ?)
 ON CONFLICT (job, instance, lane) DO UPDATE SET saved = excluded.saved
+"""
+_SAVE_GROUP = """
+INSERT INTO groups (name, saved) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET saved = excluded.saved
 """
 
 REFUSALS = (ValueError, OverflowError, sqlite3.IntegrityError, sqlite3.DataError)
@@ -90,6 +95,10 @@ def _write(db: sqlite3.Connection, record: Record) -> None:
             db.execute(
                 "DELETE FROM slots WHERE job = ? AND instance = ? AND lane = ?", (slot.job, slot.instance, slot.lane)
             )
+        case SavedGroup(group=name):
+            db.execute(_SAVE_GROUP, (name, group_to_json(record)))
+        case ForgottenGroup(group=name):
+            db.execute("DELETE FROM groups WHERE name = ?", (name,))
         case _:
             assert_never(record)
 

@@ -56,6 +56,8 @@ MIGRATIONS = (
     """,
     # 2: the stacks of a run that took too long.
     "ALTER TABLE runs ADD COLUMN stack TEXT",
+    # 3: the saved state of each group.
+    "CREATE TABLE groups (name TEXT PRIMARY KEY, saved TEXT NOT NULL) WITHOUT ROWID",
 )
 """Script n makes a file of version n - 1 one of version n. A released one is never edited; a change is a new one."""
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from supervisor.core.exits import ErrorRecord, Usage
-from supervisor.core.runs import Attempt, Closed, Outcome, Saved, SlotId, Trigger
+from supervisor.core.runs import Attempt, Closed, Outcome, Saved, SavedGroup, Scaled, SlotId, Trigger
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -50,10 +50,14 @@ def saved_to_json(saved: Saved) -> str:
             "runs": saved.runs,
             "failures": saved.failures,
             "restarts": saved.restarts,
+            "restarted_at": [_at(at) for at in saved.restarted_at],
+            "streak": saved.streak,
+            "gave_up": saved.gave_up,
             "failed_in_a_row": saved.failed_in_a_row,
             "succeeded_at": _at(saved.succeeded_at),
             "boot": saved.boot,
             "last": _last_to_json(saved.last),
+            "scaled": [saved.scaled.of, saved.scaled.to] if saved.scaled else None,
         },
         separators=(",", ":"),
     )
@@ -79,13 +83,53 @@ def saved_from_json(slot: SlotId, text: str) -> Saved:
             runs=found["runs"],
             failures=found["failures"],
             restarts=found["restarts"],
+            restarted_at=tuple(from_instant_micros(micros) for micros in found.get("restarted_at", ())),
+            streak=found.get("streak", 0),
+            gave_up=found.get("gave_up"),
             failed_in_a_row=found["failed_in_a_row"],
             succeeded_at=_instant(found["succeeded_at"]),
             boot=found["boot"],
             last=_last_from_json(found["last"]),
+            scaled=_scaled(found.get("scaled")),
+        )
+    except (LookupError, TypeError, OverflowError) as error:
+        raise ValueError(f"not a saved slot: {error!r}") from error
+
+
+def _scaled(found: list[int] | None) -> Scaled | None:
+    return None if found is None else Scaled(of=found[0], to=found[1])
+
+
+def group_to_json(saved: SavedGroup) -> str:
+    """Return the saved state of a group as JSON, without its name."""
+    return json.dumps(
+        {
+            "restarts": saved.restarts,
+            "restarted_at": [_at(at) for at in saved.restarted_at],
+            "streak": saved.streak,
+            "gave_up": saved.gave_up,
+        },
+        separators=(",", ":"),
+    )
+
+
+def group_from_json(name: str, text: str) -> SavedGroup:
+    """Return what ``group_to_json`` was given.
+
+    Raises:
+        ValueError: the text is not what that function writes.
+    """
+    try:
+        found = json.loads(text)
+        return SavedGroup(
+            group=name,
+            restarts=found["restarts"],
+            restarted_at=tuple(from_instant_micros(micros) for micros in found["restarted_at"]),
+            streak=found["streak"],
+            gave_up=found["gave_up"],
         )
     except (KeyError, TypeError, OverflowError) as error:
-        raise ValueError(f"not a saved slot: {error!r}") from error
+        raise ValueError(f"not a saved group: {error!r}") from error
 
 
 def _at(at: datetime | None) -> int | None:

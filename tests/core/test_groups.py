@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from world import SECOND, World, later, long_lived, periodic, replace
 
+from supervisor.core.actions import Stop
 from supervisor.core.events import Event, RestartRequested, StartRequested, StopRequested
 from supervisor.core.exits import Code, Exit
 from supervisor.core.job import Backoff as BackoffRule
@@ -302,3 +303,29 @@ def test_a_job_that_leaves_its_fenced_group_starts() -> None:
     jobs = tuple(replace(job, group=None) if job.name == "c" else job for job in tree.jobs)
     tree.perform(tree.board.apply(jobs, tree.now, (group(limit=times(0)),)))
     assert tree.news() == "+c"
+
+
+@pytest.mark.parametrize("last", [StopRequested(), RestartRequested()], ids=["stop", "restart"])
+@pytest.mark.parametrize("names", [(), ("g",)], ids=["each", "group"])
+def test_of_two_orders_to_a_group_the_last_one_counts(last: Event, names: tuple[str, ...]) -> None:
+    tree = Tree(member("a"), member("b"), groups=(group(),), obedient=False)
+    first = RestartRequested() if isinstance(last, StopRequested) else StopRequested()
+    tree.perform(tree.board.tell([], first, tree.now, ["g"]))
+    slots = [] if names else [SlotId("a"), SlotId("b")]
+    tree.perform(tree.board.tell(slots, last, tree.now, names))
+    for _ in range(4):
+        for run_id in sorted(tree.alive, reverse=True):
+            if any(isinstance(order, Stop) and order.run_id == run_id for order in tree.orders):
+                tree.end(run_id)
+        tree.until(tree.now.wall + SECOND)
+    assert {tree.word("a"), tree.word("b")} == {"stopped" if isinstance(last, StopRequested) else "running"}
+
+
+def test_a_removed_member_that_a_restart_had_yet_to_come_to_does_not_come_back() -> None:
+    tree = Tree(member("a"), member("b"), groups=(group(),), obedient=False)
+    tree.perform(tree.board.tell([], RestartRequested(), tree.now, ["g"]))
+    tree.perform(tree.board.apply(tree.jobs[1:], tree.now, tree.groups))
+    tree.end_of("b")
+    tree.end_of("a")
+    assert SlotId("a") not in tree.board.slots
+    assert tree.word("b") == "running"

@@ -95,6 +95,7 @@ def states(job: Job, kind: Kind) -> Iterator[State]:
     process = Process(run=run, job=job, began=START, pid=7)
     held = process if kind is Kind.WORKER else None
     yield New()
+    yield New(gave_up="gave up")
     yield Disabled(START)
     yield Stopped(START)
     yield Barred(since=START, trigger=Trigger.RESTART)
@@ -152,12 +153,21 @@ def said(event: Event) -> str:
     return "by its group" if event == StopRequested(Cause.GROUP) else type(event).__name__
 
 
+def about(state: State) -> str:
+    match state:
+        case Barred(last=str()):
+            return " (fell)"
+        case New(gave_up=str()):
+            return " (gave up)"
+    return ""
+
+
 def printed() -> Iterator[str]:
     for name, (job, kind) in KINDS.items():
         table = anew(job, START, "seed", first_sight=False).table if job.schedule else None
         yield f"# {name}"
         for state in states(job, kind):
-            yield f"\n{type(state).__name__}{' (fell)' if isinstance(state, Barred) and state.last else ''}"
+            yield f"\n{type(state).__name__}{about(state)}"
             wanted = Wanted.HELD if isinstance(state, Stopped | Stopping) else Wanted.UP
             slot = Slot(id=SlotId(job.name), job=job, kind=kind, state=state, wanted=wanted, table=table)
             for event in events(job, kind):

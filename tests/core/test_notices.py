@@ -192,3 +192,11 @@ def test_a_notice_is_json_without_surprises() -> None:
         "error": None,
     }
     assert isinstance(world.found[-1].run, Attempt)
+
+
+def test_a_give_up_is_told_once_and_not_again_by_the_next_supervisor() -> None:
+    first = told(long_lived("web", backoff=None, limit=Limit(max_restarts=0, within=MINUTE)))
+    first.end_of("web", Code(1))
+    assert "give_up" in first.events()
+    second = Told(first.jobs, saved=first.saved)
+    assert second.events() == []

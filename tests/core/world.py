@@ -9,7 +9,7 @@ from supervisor.core.events import Cause, Event
 from supervisor.core.exits import Exit
 from supervisor.core.instants import Now
 from supervisor.core.job import Command, Job, Limit, Run, Supervision, Timing
-from supervisor.core.runs import Closed, NotRun, Opened, Outcome, Saved, SlotId, Trigger
+from supervisor.core.runs import Closed, Forgotten, NotRun, Opened, Outcome, Saved, SavedGroup, SlotId, Trigger
 from supervisor.core.schedule import Delay, Every, Schedule
 from supervisor.core.simulation import GOOD, Lengths, Simulation, forever
 from supervisor.core.tree.group import Group
@@ -55,6 +55,7 @@ class World(Simulation):
         jobs: tuple[Job, ...],
         now: Now = START,
         saved: dict[SlotId, Saved] | None = None,
+        saved_groups: dict[str, SavedGroup] | None = None,
         *,
         root: Limit = ONCE_IN_A_LIFE,
         max_running: int | None = None,
@@ -70,6 +71,8 @@ class World(Simulation):
         super().__init__(board=board, now=now, workers=workers, obedient=obedient, watch=self._watch)
         self.jobs = jobs
         self.saved = saved or {}
+        self.saved_groups = saved_groups or {}
+        self.groups, self.root, self.obeys = groups, root, obedient
         self.max_running = max_running
         self.starts: list[tuple[str, datetime | None, datetime]] = []
         """(job, due time, start) of every run and tick, in order."""
@@ -80,7 +83,7 @@ class World(Simulation):
         """The job of each run that was ordered."""
         self.told: list[str] = []
         """Starts and stops of processes, in order: ``+a`` and ``-a``."""
-        self.begin(jobs, dict(self.saved), groups, lost)
+        self.begin(jobs, dict(self.saved), groups, lost, dict(self.saved_groups))
 
     def perform(self, effects: Effects) -> None:
         self.notes += effects.notes
@@ -97,6 +100,10 @@ class World(Simulation):
         match action:
             case Keep(record=Saved() as saved):
                 self.saved[saved.slot] = saved
+            case Keep(record=Forgotten(slot=slot_id)):
+                self.saved.pop(slot_id)
+            case Keep(record=SavedGroup() as group):
+                self.saved_groups[group.group] = group
             case Keep(record=(Opened() | Closed() | NotRun()) as row):
                 self.rows.append(row)
             case Spawn(run=run) if run.trigger is not Trigger.START or run.slot.job not in self.workers:
@@ -132,6 +139,10 @@ class World(Simulation):
             jobs or self.jobs,
             now=Now(until, START.mono),
             saved=dict(self.saved),
+            saved_groups=dict(self.saved_groups),
+            groups=self.groups,
+            root=self.root,
+            obedient=self.obeys,
             max_running=self.max_running,
             first_run_id=max([999, *(row.run.run_id for row in self.rows)]) + 1,
             workers=self.workers,

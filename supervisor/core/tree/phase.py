@@ -1,7 +1,9 @@
 """Where a group stands. Members at or below an index may start, or none may; the members' own states say the rest."""
 
 from supervisor.core.events import Cause
-from supervisor.core.instants import Mono
+from supervisor.core.instants import Mono, Now
+from supervisor.core.job import OnGiveUp
+from supervisor.core.runs import SavedGroup
 from supervisor.core.tree.group import Group
 from supervisor.values import dataclass, replace
 
@@ -43,10 +45,10 @@ class Branch:
 
     group: Group
     phase: Phase = Raised(0)
-    window: tuple[Mono, ...] = ()
-    """Instants of the restarts that the limit still counts."""
+    window: tuple[Now, ...] = ()
+    """The restarts that the limit still counts."""
     restarts: int = 0
-    """Charged ones, since the supervisor's start."""
+    """Charged ones, kept over restarts of the supervisor."""
     streak: int = 0
     """Restarts by its parent since it last ran well."""
     ready_since: Mono | None = None
@@ -72,3 +74,31 @@ class Branch:
     def at(self, phase: Phase) -> "Branch":
         """Return the group in another phase."""
         return replace(self, phase=phase)
+
+    def saved(self) -> SavedGroup:
+        """Return what the group keeps over a restart of the supervisor: one that hands its failure on is not fenced."""
+        match self.phase:
+            case Fenced(reason=reason) if self.group.on_give_up is OnGiveUp.FENCE:
+                gave_up: str | None = reason
+            case _:
+                gave_up = None
+        return SavedGroup(
+            group=self.group.name,
+            restarts=self.restarts,
+            restarted_at=tuple(at.wall for at in self.window),
+            streak=self.streak,
+            gave_up=gave_up,
+        )
+
+
+def branch_of(group: Group, saved: SavedGroup | None, now: Now) -> Branch:
+    """Return a group before it begins, with what an earlier supervisor saved."""
+    if saved is None:
+        return Branch(group=group)
+    return Branch(
+        group=group,
+        phase=Raised(0) if saved.gave_up is None else Fenced(saved.gave_up),
+        window=tuple(map(now.ago, saved.restarted_at)),
+        restarts=saved.restarts,
+        streak=saved.streak,
+    )

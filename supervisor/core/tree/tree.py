@@ -9,18 +9,18 @@ Rules of this file:
 """
 
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import timedelta
 from heapq import heappop, heappush
 from itertools import count
 
+from supervisor.core.actions import Keep
 from supervisor.core.chance import chance
 from supervisor.core.durations import format_duration
 from supervisor.core.events import (
     Allowed,
     Cause,
     Event,
-    HoldRequested,
     Refused,
     Released,
     Renewed,
@@ -31,38 +31,23 @@ from supervisor.core.events import (
 from supervisor.core.instants import ZERO, Mono, Now
 from supervisor.core.job import Job, Limit, OnGiveUp
 from supervisor.core.policy import charge, delay
-from supervisor.core.runs import SlotId
+from supervisor.core.runs import ForgottenGroup, SavedGroup, SlotId
 from supervisor.core.slot import Slot
 from supervisor.core.states import Barred
-from supervisor.core.tree.descent import Descent
 from supervisor.core.tree.group import Group, Strategy
-from supervisor.core.tree.phase import Branch, Fenced, Lowering, Phase, Raised
-from supervisor.core.tree.readiness import is_down, is_met, is_up, releases
+from supervisor.core.tree.orders import EndAll, Order, Tell
+from supervisor.core.tree.phase import Branch, Fenced, Lowering, Phase, Raised, branch_of
+from supervisor.core.tree.readiness import is_down, is_met, releases
+from supervisor.core.tree.root import Root
 from supervisor.core.tree.shape import Place, Shape, shape_of
-from supervisor.values import dataclass, replace
-
-
-@dataclass(frozen=True, slots=True)
-class Tell:
-    """Give an event to a slot."""
-
-    slot: SlotId
-    event: Event
-
-
-@dataclass(frozen=True, slots=True)
-class EndAll:
-    """The root group gave up: the supervisor ends with exit code 1."""
-
-
-Order = Tell | EndAll
+from supervisor.core.tree.stops import Stops
+from supervisor.values import replace
 
 
 class Tree:
     """The groups of a manifest as they stand, and the order in which jobs start and stop."""
 
     def __init__(self, root: Limit, look: Callable[[str], Sequence[Slot]], seed: str) -> None:
-        self.root = root
         self.shape = Shape()
         self.branches: dict[str, Branch] = {}
         self.orders: deque[Order] = deque()
@@ -71,15 +56,12 @@ class Tree:
         self.look = look
         """Returns the instances of a job."""
         self._seed = seed
-        self._root_window: tuple[Mono, ...] = ()
+        self._root = Root(root)
         self._is_ending = False
         self._fallen: list[SlotId] = []
-        self._falling: dict[SlotId, list[Descent]] = {}
-        """What waits for a slot to be down."""
-        self._descents: dict[str, Descent] = {}
-        """By group: what its lowering waits for."""
         self._stale: deque[str] = deque()
         """Groups whose next member may start."""
+        self._stops = Stops(look, self._tell, self._stale.append)
         self._heap: list[tuple[Mono, int, str]] = []
         self._tickets = count()
 
@@ -100,7 +82,7 @@ class Tree:
     def concerns(self, slot_id: SlotId) -> bool:
         """Tell whether anybody waits, or may wait, for a slot."""
         job = slot_id.job
-        return job in self.shape.places or job in self.shape.dependents or slot_id in self._falling
+        return job in self.shape.places or job in self.shape.dependents or slot_id in self._stops
 
     def fell(self, slot_id: SlotId) -> None:
         """Take a slot that is to be restarted; ``settle`` judges it."""
@@ -159,7 +141,7 @@ class Tree:
         """Charge the restart of a member and begin its round; return why not, where the group gives up."""
         branch = self.branches[place.group]
         limit = branch.group.limit
-        filled = charge(branch.window, limit, now.mono)
+        filled = charge(branch.window, limit, now)
         if filled is None:
             reason = f"gave up after {limit.max_restarts} restarts in {format_duration(limit.within)}: {last}"
             self._lower(branch, Lowering(first=0, cause=Cause.GROUP, fails=reason), spare=spare)
@@ -210,12 +192,11 @@ class Tree:
     def _root_allows(self, what: str, now: Now) -> bool:
         if self._is_ending:
             return False
-        filled = charge(self._root_window, self.root, now.mono)
-        if filled is None:
+        if not self._root.allows(now):
             self.notes.append(f"{what} gave up and is essential: the supervisor ends")
             self.orders.append(EndAll())
+            self._begin_anew()
             return False
-        self._root_window = filled
         self.notes.append(f"{what} gave up; the root group restarts it")
         return True
 
@@ -237,42 +218,8 @@ class Tree:
                 self._put(inner.at(Raised(0)))
         jobs = (job for member in members for job in self.shape.jobs_below(member))
         slots = [slot.id for job in jobs for slot in self.look(job) if slot.id != spare]
-        self._drop(self._descents.get(name))
-        self._descents[name] = self._stop(slots, phase.cause, name)
+        self._stops.begin(slots, self.shape, phase.cause, name)
         self._stale.append(name)
-
-    def _stop(self, slots: Iterable[SlotId], cause: Cause, group: str | None = None) -> Descent:
-        """Stop some slots in reverse start order; what has no process is told at once."""
-        wanted = dict.fromkeys(slots)
-        found = [slot for job in dict.fromkeys(at.job for at in wanted) for slot in self.look(job) if slot.id in wanted]
-        descent = Descent((slot.id for slot in found if is_up(slot)), self.shape, cause, group)
-        for slot in reversed(found):
-            if is_up(slot):
-                self._falling.setdefault(slot.id, []).append(descent)
-                if cause is Cause.STOP:
-                    self._tell(slot.id, HoldRequested())
-            else:
-                self._tell(slot.id, descent.event)
-        self._take_turns(descent)
-        return descent
-
-    def _take_turns(self, descent: Descent) -> None:
-        for slot_id in descent.next():
-            self._tell(slot_id, descent.event)
-        if descent.is_over and descent.group is not None:
-            self._stale.append(descent.group)
-
-    def _drop(self, descent: Descent | None) -> None:
-        """Ask no more slots to stop for this reason."""
-        if descent is not None:
-            for slot_id in descent.slots:
-                self._falling[slot_id].remove(descent)
-
-    def _leave(self, slot_id: SlotId, descents: Iterable[Descent]) -> None:
-        """Let those wait no longer for a slot that waited for it to be down."""
-        for descent in descents:
-            descent.went_down(slot_id)
-            self._take_turns(descent)
 
     # -- up ------------------------------------------------------------------------------------------------------------
 
@@ -289,10 +236,9 @@ class Tree:
 
     def _go_on(self, name: str, phase: Lowering, now: Now) -> None:
         """Start a group that has been lowered, or leave it failed."""
-        descent = self._descents.get(name)
-        if (descent is not None and not descent.is_over) or (phase.until is not None and now.mono < phase.until):
+        if self._stops.is_lowering(name) or (phase.until is not None and now.mono < phase.until):
             return
-        self._descents.pop(name, None)
+        self._stops.drop(name)
         if phase.fails is not None:
             self._gave_up(name, phase.fails, now)
         elif phase.anew:
@@ -337,8 +283,7 @@ class Tree:
 
     def is_stopping(self, name: str) -> bool:
         """Tell whether members of a group are being stopped."""
-        descent = self._descents.get(name)
-        return descent is not None and not descent.is_over
+        return self._stops.is_lowering(name)
 
     def _has_risen(self, member: str, *, holds: bool) -> bool:
         branch = self.branches.get(member)
@@ -348,6 +293,10 @@ class Tree:
             case Raised(upto=upto):
                 return upto == len(self.shape.members[member])
         return isinstance(branch.phase, Fenced)
+
+    def is_fenced(self, name: str) -> bool:
+        """Tell whether a group around a job or group has given up."""
+        return any(isinstance(self.branches[place.group].phase, Fenced) for place in self.shape.places_of(name))
 
     def is_open(self, name: str) -> bool:
         """Tell whether the groups around a job or group have come to it."""
@@ -362,6 +311,10 @@ class Tree:
     def _wake(self, member: str) -> None:
         if member in self.branches:
             self._stale.append(member)
+            match self.branches[member].phase:
+                case Lowering(first=first):  # a reload may have put new ones before those that a round has stopped
+                    for each in self.shape.members[member][:first]:
+                        self._wake(each)
             return
         for slot in self.look(member):
             if isinstance(slot.state, Barred) and slot.state.last is None and self.admits(slot.job):
@@ -370,8 +323,8 @@ class Tree:
     def noticed(self, before: Slot, after: Slot) -> None:
         """Take the change of a slot: others may wait for its end, or for it to be ready."""
         slot_id = after.id
-        if slot_id in self._falling and is_down(after):
-            self._leave(slot_id, self._falling.pop(slot_id))
+        if slot_id in self._stops and is_down(after):
+            self._stops.went_down(slot_id)
         self._look_around(slot_id.job)
         if slot_id.job in self.shape.dependents and is_met(after) and not is_met(before) and self._met(slot_id.job):
             for job in self.shape.dependents[slot_id.job]:
@@ -383,14 +336,17 @@ class Tree:
         """Start by hand: out of hold, give-up and back-off; one member of a fenced group starts it as a whole."""
         for name in (*groups, *dict.fromkeys(at.job for at in slots)):
             self._unfence(name)
-        named = dict.fromkeys(slots)
         for name in groups:
             for below in self.shape.groups_below(name):
                 self._free(below)
-            named |= dict.fromkeys(self._below(name))
+        named = self._named(slots, groups)
+        self._stops.spare_all(named, Cause.STOP)
         for slot_id in named:
-            self._spare(slot_id, Cause.STOP)
             self._tell(slot_id, StartRequested())
+
+    def _named(self, slots: Sequence[SlotId], groups: Sequence[str]) -> dict[SlotId, None]:
+        """Return the slots that an order is for. The last of several counts, also where none has had its turn yet."""
+        return dict.fromkeys((*slots, *(slot_id for name in groups for slot_id in self._below(name))))
 
     def _below(self, name: str) -> list[SlotId]:
         return [slot.id for job in self.shape.jobs_below(name) for slot in self.look(job)]
@@ -418,7 +374,7 @@ class Tree:
             case Lowering(cause=Cause.GROUP):
                 branch = branch.at(replace(branch.phase, fails=None))
             case Lowering():
-                self._drop(self._descents.pop(name, None))
+                self._stops.drop(name)
                 branch = branch.at(Raised(0))
             case _:
                 branch = branch.at(Raised(0))
@@ -427,13 +383,15 @@ class Tree:
 
     def stop(self, slots: Sequence[SlotId], groups: Sequence[str], cause: Cause = Cause.STOP) -> None:
         """Stop by hand, or because a reload removed them: in reverse start order, and they stay so."""
+        self._stops.spare_all(self._named(slots, groups), Cause.RESTART)
         for name in groups:
             self._lower(self.branches[name], Lowering(first=0, cause=cause))
         if slots:
-            self._stop(slots, cause)
+            self._stops.begin(slots, self.shape, cause)
 
     def restart(self, slots: Sequence[SlotId], groups: Sequence[str]) -> None:
         """Stop, then start, by hand; a group as a whole, in its order."""
+        self._stops.spare_all(self._named(slots, groups), Cause.STOP)
         for name in (*groups, *dict.fromkeys(at.job for at in slots)):
             self._unfence(name)
         for name in groups:
@@ -446,22 +404,32 @@ class Tree:
     def shut_down(self, slots: Sequence[SlotId]) -> None:
         """Stop all these slots in reverse start order; nothing starts any more."""
         self._is_ending = True
-        self._falling.clear()
-        self._descents.clear()
-        self._stop(slots, Cause.SHUTDOWN)
+        self._stops.clear()
+        self._stops.begin(slots, self.shape, Cause.SHUTDOWN)
+
+    def _begin_anew(self) -> None:
+        """Have the next supervisor count anew: it restarts everything as one child, and what is fenced stays so."""
+        for branch in list(self.branches.values()):
+            self._put(replace(branch, window=(), streak=0))
 
     # -- a reload ------------------------------------------------------------------------------------------------------
+
+    def recall(self, saved: Mapping[str, SavedGroup], now: Now) -> None:
+        """Have each group stand as an earlier supervisor has left it."""
+        for name, branch in self.branches.items():
+            self.branches[name] = branch_of(branch.group, saved.get(name), now)
 
     def reshape(self, jobs: Sequence[Job], groups: Sequence[Group], root: Limit) -> None:
         """Take the shape of an edited manifest: windows go on, nobody is restarted, who is free now may start."""
         was, branches = self.shape, self.branches
-        self.root, self.shape = root, shape_of(jobs, groups)
+        self._root.limit, self.shape = root, shape_of(jobs, groups)
         self.branches = {}
         for group in groups:
             old = branches.get(group.name)
-            self._put(Branch(group=group) if old is None else replace(old, group=group, phase=self._moved(old, was)))
-        for name in [name for name in self._descents if name not in self.branches]:
-            self._drop(self._descents.pop(name))
+            new = Branch(group=group) if old is None else replace(old, group=group, phase=self._moved(old, was))
+            self.branches[group.name] = new
+        self.orders += (Keep(ForgottenGroup(group=name)) for name in branches if name not in self.branches)
+        self._stops.keep_to(self.branches)
         self._stale.extend(self.branches)
         for name in dict.fromkeys((*self.shape.after, *was.after, *self.shape.places, *was.places)):
             self._wake(name)
@@ -480,20 +448,15 @@ class Tree:
 
     def keep(self, slots: Container[SlotId]) -> None:
         """Let those of these slots stay that an earlier manifest had removed, and whose turn to stop has not come."""
-        for slot_id in [slot_id for slot_id in self._falling if slot_id in slots]:
-            self._spare(slot_id, Cause.REMOVED)
-
-    def _spare(self, slot_id: SlotId, cause: Cause) -> None:
-        """Take a slot out of the stops for a cause, as it shall run after all."""
-        asked = [descent for descent in self._falling.get(slot_id, ()) if descent.cause is cause]
-        if asked:
-            self._falling[slot_id] = [descent for descent in self._falling[slot_id] if descent not in asked]
-            self._leave(slot_id, asked)
+        self._stops.spare_all(slots, Cause.REMOVED)
 
     # -- small things --------------------------------------------------------------------------------------------------
 
     def _put(self, branch: Branch) -> None:
-        self.branches[branch.group.name] = branch
+        name = branch.group.name
+        before, self.branches[name] = self.branches[name].saved(), branch
+        if branch.saved() != before:
+            self.orders.append(Keep(branch.saved()))
 
     def _tell(self, slot_id: SlotId, event: Event) -> None:
         self.orders.append(Tell(slot_id, event))
