@@ -1,6 +1,7 @@
 """Signals in the first and the last moments of a supervisor, which is held up there by what it waits for."""
 
 import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +15,8 @@ from conftest import eventually
 from program import JOBVISOR, Program, handles, program
 
 SLEEPER = '[jobs.sleeper]\ncommand = ["sleep", "600"]\n'
+PRELOADING = '[supervisor]\npreload = ["jobs.slow"]\n' + SLEEPER
+SLOW = "import pathlib, time\npathlib.Path(__file__).with_name('here').touch()\ntime.sleep(50)\n"
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
@@ -97,3 +100,24 @@ def test_a_stop_that_is_asked_for_again_and_again_is_still_a_clean_end(app: Prog
     while supervisor.poll() is None:
         supervisor.send_signal(signal.SIGTERM)
     assert supervisor.returncode == 0
+
+
+def test_a_stop_while_modules_are_preloaded_does_not_wait_for_them(app: Program) -> None:
+    app.write(PRELOADING, slow=SLOW)
+    supervisor = begin(app)
+    eventually((app.folder / "jobs" / "here").exists)
+    eventually(lambda: '"state": "starting"' in app.ctl("status", "--json").stdout)
+    supervisor.send_signal(signal.SIGTERM)
+    assert supervisor.wait(20) == 0
+    [run] = json.loads(app.ctl("history", "sleeper", "--json").stdout)
+    assert run["outcome"] == "stopped"
+
+
+def test_a_job_can_be_stopped_while_modules_are_preloaded(app: Program) -> None:
+    app.write(PRELOADING, slow=SLOW)
+    app.run()
+    app.eventually_job("sleeper", state="starting")
+    assert app.ctl("stop", "sleeper", timeout=20).returncode == 0
+    assert app.job("sleeper")["state"] == "stopped"
+    assert app.ctl("start", "--no-wait", "sleeper").returncode == 0
+    app.eventually_job("sleeper", state="starting")

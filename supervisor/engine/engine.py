@@ -171,7 +171,9 @@ class Engine:
 
     def _stop(self, order: Stop) -> None:
         run = self._runs.get(order.run_id)
-        if run is not None:
+        if run is not None and run.server is None:
+            self._call_off(run)
+        elif run is not None:
             run.channel.put({"kind": "stop", "cause": order.cause.value})
             run.channel.flush()  # before the signal
             self._servers.tell(run, {"order": "stop", "run_id": order.run_id, "signal": order.signal})
@@ -183,8 +185,15 @@ class Engine:
             return
         if dump:
             self._dump(run_id, lambda: self.kill(run_id))
+        elif run.server is None:
+            self._call_off(run)
         else:
             self._servers.tell(run, {"order": "kill", "run_id": run_id})
+
+    def _call_off(self, run: Ordered) -> None:
+        """End a run that no fork server has been told of."""
+        self._forget(run)
+        self._loop.call_soon(run.listener.failed, NotStarted("fork", 0, "stopped before there was a process"))
 
     def _dump(self, run_id: RunId, then: Callable[[], None]) -> None:
         """Report the stacks of a run that has any, then go on."""

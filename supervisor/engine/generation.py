@@ -36,19 +36,25 @@ class Generation:
         died: Callable[["Generation"], None],
         say: Callable[[str, str], None],
         befell: Callable[[str], None],
+        serves: Callable[["Generation"], None] = lambda _: None,
     ) -> None:
-        """Take over one that has been briefed; ``say`` gets what is wrong with a module, ``befell`` an accident."""
+        """Take over one that has been briefed.
+
+        ``say`` gets what is wrong with a module, ``befell`` an accident; ``serves`` is called when all is imported.
+        """
         self._patience = patience
         self._loop = loop
         self._hear_of_run = hear
         self._died = died
         self._say = say
         self._befell = befell
+        self._has_begun = serves
         self.refused: str | None = None
         """The module of ``preload`` for which it had to end."""
         self.started_at = loop.time()
         self._importing: str | None = None
-        self._is_serving = False
+        self.is_serving = False
+        """It has imported ``preload`` and takes orders; until then they would lie with it, not to be taken back."""
         self._settled = asyncio.Event()
         """It serves, or is gone."""
         self.gone = asyncio.Event()
@@ -67,7 +73,7 @@ class Generation:
     async def serves(self) -> bool:
         """Return when it has imported ``preload`` and serves; False where it has ended instead."""
         await self._settled.wait()
-        return self._is_serving
+        return self.is_serving
 
     def tell(self, message: Message, fds: Sequence[int] = ()) -> None:
         """Give an order; lent descriptors stay open until the answer."""
@@ -75,7 +81,7 @@ class Generation:
 
     def expect_answer(self) -> None:
         """Take the fork server for hung unless it says something soon; while it imports, another clock runs."""
-        if self._is_serving and not self._awaits_pong:
+        if self.is_serving and not self._awaits_pong:
             self._awaits_pong = True
             self._line.put({"order": "ping"})
             self._wait(self._patience.answer)
@@ -95,9 +101,10 @@ class Generation:
                 self._befell(f"the fork server did not understand an order: {text}")
             case {"fact": "serving"}:
                 self._importing = None
-                self._is_serving = True
+                self.is_serving = True
                 self._settled.set()
                 self._wait(None)
+                self._has_begun(self)
                 self.expect_answer()
             case {"fact": "pong"}:
                 self._awaits_pong = False
@@ -135,7 +142,7 @@ class Generation:
             self._refuse(self._importing, "importing it ended the process")
         self._wait(None)
         self._line.close()
-        self._is_serving = False
+        self.is_serving = False
         self._settled.set()
         self.gone.set()
         self._died(self)

@@ -31,7 +31,7 @@ class Ordered:
     fds: tuple[int, ...]
     """stdout, stderr and the job's ends of channel and stack, until the fork server has made the process."""
     server: Generation | None = None
-    """The fork server that was told of it; None while there is none."""
+    """The fork server that was told of it; None while there is none that serves."""
     slot: SlotId | None = None
     """None for a probe."""
     stack: Stack | None = None

@@ -1,7 +1,7 @@
 """The succession of fork servers: one makes the new runs, older ones stay until their last run has ended.
 
-A fork server that dies loses nothing: orders that it had not answered are given again to the next one, and what it had
-made is buried, and reported as lost.
+A fork server is given runs once it serves; until then a run can be called off. One that dies loses nothing: orders that
+it had not answered are given again to the next one, and what it had made is buried, and reported as lost.
 """
 
 import asyncio
@@ -72,7 +72,7 @@ class Succession:
     # -- orders --------------------------------------------------------------------------------------------------------
 
     def start(self, helper: Helper | None) -> None:
-        """Exec the first one, unless it is there and briefed already; runs can be given at once.
+        """Exec the first one, unless it is there and briefed already.
 
         Raises:
             OSError: it cannot be started.
@@ -82,11 +82,16 @@ class Succession:
         self._start_server(helper or briefing.begin(self.settings))
 
     def give(self, run: Ordered, server: Generation | None = None) -> None:
-        """Have a run made by this fork server, or by that of now, or else by the next one."""
-        run.server = server or self.current
-        if run.server is not None:
-            run.server.tell(run.message, run.fds)
-            run.server.expect_answer()
+        """Have a run made by this fork server, or by that of now, as soon as one serves."""
+        server = server or self._serving
+        if server is not None:
+            run.server = server
+            server.tell(run.message, run.fds)
+            server.expect_answer()
+
+    @property
+    def _serving(self) -> Generation | None:
+        return self.current if self.current is not None and self.current.is_serving else None
 
     def tell(self, run: Ordered, message: Message) -> None:
         """Tell the fork server of a run; a run without a process yet may be made by the next one, which is told too."""
@@ -104,7 +109,7 @@ class Succession:
     # -- one that dies -------------------------------------------------------------------------------------------------
 
     def _start_server(self, helper: Helper) -> None:
-        self.current = server = Generation(
+        self.current = Generation(
             helper,
             self._patience,
             loop=self._loop,
@@ -112,10 +117,15 @@ class Succession:
             died=self._died,
             say=self._remarks.stands,
             befell=self._remarks.befell,
+            serves=self._give_waiting,
         )
-        for run in self._runs.values():
-            if run.server is None:
-                self._give_again(run, server)
+
+    def _give_waiting(self, server: Generation) -> None:
+        """Give a fork server that serves what waits for one."""
+        if server is self.current:
+            for run in self._runs.values():
+                if run.server is None:
+                    self._give_again(run, server)
 
     @staticmethod
     def _give_again(run: Ordered, server: Generation) -> None:
@@ -161,8 +171,8 @@ class Succession:
         for run in own:
             if run.pid is None:
                 run.server = None
-                if self.current is not None:
-                    self._give_again(run, self.current)
+                if self._serving is not None:
+                    self._give_again(run, self._serving)
 
     def _cgroups_of(self, runs: Iterable[Ordered]) -> list[str]:
         delegation = self.settings.cgroup
@@ -242,9 +252,7 @@ class Succession:
         if old is not None:
             self._elders.add(old)
             self._retire(old)
-        for run in self._runs.values():
-            if run.server is None:
-                self._give_again(run, renewal.server)
+        self._give_waiting(renewal.server)
 
     def discard(self, renewal: Renewal) -> None:
         """Go on as before."""
@@ -275,7 +283,10 @@ class Succession:
             await self.replacing
         servers = self._living
         for server in servers:
-            server.hang_up()
+            if server.is_serving:
+                server.hang_up()
+            else:
+                server.kill()  # it has made nothing, and would hear of the end after its imports
         for server in servers:
             has_jobs = any(run.run_id > 0 and run.server is server for run in self._runs.values())
             await server.ended(None if has_jobs else self._patience.answer)

@@ -93,6 +93,7 @@ def test_a_stop_ends_a_run_by_its_signal(rig: Rig) -> None:
 
 
 def test_a_stop_in_the_same_turn_as_the_start_is_not_lost(rig: Rig) -> None:
+    rig.exited(rig.run("done"))  # runs are made now, and not kept until they can be
     rig.call(lambda: [rig.spawn_here(rig.job("sleeper"), 50), rig.engine.stop(Stop(50, 15, Cause.STOP))])
     assert rig.ended(50) == Signalled(15)
     assert rig.kinds(50) == [Spawned, Exited]

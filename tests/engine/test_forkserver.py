@@ -13,7 +13,7 @@ from conftest import eventually, is_alive
 from rig import Rig, children, open_fds, real
 
 from supervisor import linux
-from supervisor.core.events import Exited, Spawned
+from supervisor.core.events import Exited, Spawned, SpawnFailed
 from supervisor.core.exits import Code, Lost, Signalled
 from supervisor.engine.generation import Patience
 
@@ -78,7 +78,25 @@ def test_the_jobs_of_a_fork_server_that_died_are_lost_and_leave_nothing(rig: Rig
     assert any("the fork server died" in warning for warning in rig.warned)
 
 
+def test_a_run_that_no_fork_server_was_told_of_can_be_called_off(tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    (tmp_path / "slow.py").write_text(
+        f"import os, time\nwhile not os.path.exists({str(go)!r}):\n    time.sleep(0.01)\n"
+    )
+    with real(tmp_path, CODE, preload=["slow"]) as rig:
+        stopped, killed, after = (rig.run("sleeper") for _ in range(3))
+        rig.stop(stopped)
+        rig.kill(killed)
+        for run_id in (stopped, killed):
+            failed = rig.fact(SpawnFailed, run_id).ended
+            assert (failed.step, failed.message) == ("fork", "stopped before there was a process")
+        go.touch()
+        assert rig.up(after)
+        assert rig.kinds(stopped) == rig.kinds(killed) == [SpawnFailed]
+
+
 def test_orders_that_come_while_there_is_no_fork_server_wait_for_the_next(rig: Rig) -> None:
+    rig.exited(rig.run("done"))
     os.kill(rig.server, signal.SIGSTOP)
     before = rig.run("sleeper")
     stopped = rig.run("sleeper")
