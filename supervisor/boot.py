@@ -8,7 +8,9 @@ ours; the supervisor imports its own loop meanwhile.
 import os
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
 from supervisor.engine import briefing
@@ -18,6 +20,7 @@ from supervisor.logs import launch
 
 if TYPE_CHECKING:
     from supervisor.core.manifest import Manifest
+    from supervisor.ownlog import OwnLog
 
 ANSWERS_WITHIN = 5.0
 """Seconds in which another supervisor of the manifest says who it is."""
@@ -48,7 +51,6 @@ def run(manifest_path: str, *, output: bool) -> int:
         make_private(Path(manifest.settings.log_dir))
         with Lock(state_dir):
             _refuse_a_second(manifest_path)
-            _do_without_openssl()
             return _supervise(manifest, environ, fork_server, log_process, console=console)
 
 
@@ -76,10 +78,43 @@ def _supervise(
     """Have the state folder's jobs to ourselves, then let the application's modules be imported, and supervise."""
     from pathlib import Path  # noqa: PLC0415
 
-    from loguru import logger  # noqa: PLC0415
-
-    from supervisor.ownlog import open_log  # noqa: PLC0415
     from supervisor.statedir import Vacancy  # noqa: PLC0415
+
+    with _without_openssl():
+        import hashlib  # noqa: F401, PLC0415  # for the names of cgroups
+
+    @cache
+    def log() -> "OwnLog":
+        return _open_log(manifest)
+
+    def say(text: str) -> None:
+        log()
+        from loguru import logger  # noqa: PLC0415  # it is there by now
+
+        logger.warning("{}", text)
+
+    state_dir = manifest.settings.state_dir
+    with Vacancy(Path(state_dir), say) as vacancy, claimed(state_dir) as cgroup:
+        settings = briefing.Settings(
+            environ=environ,
+            path=manifest.python_path,
+            preload=manifest.settings.preload,
+            nofile=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+            vacancy=vacancy,
+            cgroup=cgroup,
+        )
+        if fork_server.helper is not None:
+            briefing.brief(fork_server.helper, settings)
+        opened = log()  # from here on beside the application's imports
+        from supervisor.supervise import Helpers, supervise  # noqa: PLC0415
+
+        return supervise(manifest, Helpers(settings, fork_server, log_process), opened, console=console)
+
+
+def _open_log(manifest: "Manifest") -> "OwnLog":
+    """Have loguru write our own log from now on."""
+    with _without_openssl():
+        from supervisor.ownlog import open_log  # noqa: PLC0415
 
     own = manifest.settings
     file = None
@@ -87,33 +122,20 @@ def _supervise(
         from supervisor.logs.own import OwnFile  # noqa: PLC0415  # few manifests name one
 
         file = OwnFile(own.log_file, max_size=own.log_max_size, keep=own.log_keep)
-    log = open_log(own.log_level, file)
-    with Vacancy(Path(own.state_dir), logger.warning) as vacancy, claimed(own.state_dir) as cgroup:
-        settings = briefing.Settings(
-            environ=environ,
-            path=manifest.python_path,
-            preload=own.preload,
-            nofile=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
-            vacancy=vacancy,
-            cgroup=cgroup,
-        )
-        if fork_server.helper is not None:
-            briefing.brief(fork_server.helper, settings)
-        from supervisor.supervise import Helpers, supervise  # noqa: PLC0415  # beside the application's imports
-
-        return supervise(manifest, Helpers(settings, fork_server, log_process), log, console=console)
+    return open_log(own.log_level, file)
 
 
-def _do_without_openssl() -> None:
-    """Import what offers TLS or OpenSSL's hashes without them: nothing of ours uses either, and it is all memory.
+@contextmanager
+def _without_openssl() -> Iterator[None]:
+    """Have imports find no OpenSSL: nothing of ours uses its TLS or hashes, and it is all memory.
 
-    Both modules are made for Pythons that have no OpenSSL. Who imports ``ssl`` later gets it.
+    ``asyncio`` and ``hashlib`` are made for Pythons that have none. Who imports ``ssl`` later gets it.
     """
     absent = [name for name in ("ssl", "_hashlib") if name not in sys.modules]
     for name in absent:
         sys.modules[name] = None  # type: ignore[assignment]  # this is how an import is made to fail
-    import asyncio  # noqa: F401, PLC0415
-    import hashlib  # noqa: F401, PLC0415
-
-    for name in absent:
-        del sys.modules[name]
+    try:
+        yield
+    finally:
+        for name in absent:
+            del sys.modules[name]

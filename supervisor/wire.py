@@ -53,6 +53,11 @@ class Wire:
         """True while something waits to be sent."""
         return bool(self._waiting)
 
+    @property
+    def waiting(self) -> int:
+        """How many messages wait to be sent."""
+        return len(self._waiting)
+
     def put(self, message: Message, fds: Sequence[int] = (), *, lent: bool = False) -> None:
         """Queue a message for the next ``flush``; it carries how many of the datagram's descriptors are its own.
 

@@ -11,6 +11,9 @@ MOST_AT_ONCE = 1000
 """Datagrams that are heard in one turn of the loop, so that nobody who goes on talking holds it up; a socket holds
 fewer (SO_SNDBUF, some 200 kB by default, and each costs some 700 bytes)."""
 
+LOT = 16
+"""Messages that go out together: in a burst the peer is at work on the first while the next are still made."""
+
 Hear = Callable[[Message, list[int]], None]
 """Takes a message; takes the descriptors that it keeps out of the list, the others are closed."""
 
@@ -33,6 +36,7 @@ class Line:
         self._hear = hear
         self._hung_up = hung_up
         self._is_due = False
+        self._is_blocked = False
         self._is_cut = False
         """Nothing can be sent any more."""
         self._is_over = False
@@ -40,13 +44,15 @@ class Line:
         loop.add_reader(self._wire, self._listen)
 
     def put(self, message: Message, fds: Sequence[int] = ()) -> None:
-        """Say something at the end of this turn of the loop; the descriptors stay open until the peer has answered."""
+        """Say something by the end of this turn of the loop; the descriptors stay open until the peer has answered."""
         if self._is_cut:
             return
         self._wire.put(message, fds, lent=True)
         if not self._is_due:
             self._is_due = True
             self._loop.call_soon(self.flush)
+        elif self._wire.waiting >= LOT and not self._is_blocked:
+            self.flush()
 
     def flush(self) -> None:
         """Say now what waits, as far as the peer takes it; the rest follows when it does."""
@@ -59,10 +65,11 @@ class Line:
             self._cut()
             return
         if self._wire.has_waiting:
-            self._is_due = True
+            self._is_due = self._is_blocked = True
             self._loop.add_writer(self._wire, self._flush_rest)
 
     def _flush_rest(self) -> None:
+        self._is_blocked = False
         self._loop.remove_writer(self._wire)
         self.flush()
 
