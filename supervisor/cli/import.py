@@ -10,26 +10,30 @@ import click
 from supervisor.cli.commands import command as jobvisor
 from supervisor.cli.place import Place
 from supervisor.errors import JobvisorError
-from supervisor.imports.conversion import Kind, converted, kind_of
+from supervisor.imports.conversion import Kind, converted
 from supervisor.imports.origin import Origin
-
-KINDS = click.Choice([kind.value for kind in Kind])
 
 
 @jobvisor(name="import")
-@click.argument("file", type=click.Path(), metavar="FILE")
+@click.argument("files", nargs=-1, required=True, type=click.Path(), metavar="FILE...")
 @click.option(
-    "--from", "kind", type=click.Choice([each.value for each in Kind]), help="What FILE is, if it is not seen."
+    "--from", "kind", type=click.Choice([each.value for each in Kind]), help="What each FILE is, if it is not seen."
 )
-def command(place: Place, file: str, kind: str | None) -> int:  # noqa: ARG001  # as every command's
-    """Print a jobs.toml that does what a file of another program says.
+def command(place: Place, files: tuple[str, ...], kind: str | None) -> int:  # noqa: ARG001  # as every command's
+    """Print a jobs.toml that does what files of another program say.
 
-    FILE is a crontab (/etc/crontab too), a supervisord.conf, a Procfile, a systemd .service or .timer, or - for
-    standard input: crontab -l | jobvisor import - > jobs.toml. What could not be carried over stands in comments at
-    the top. Nothing is written, and no supervisor is needed.
+    A FILE is a crontab (/etc/crontab too), a supervisord.conf, a Procfile, a systemd .service or .timer, or - for
+    standard input: crontab -l | jobvisor import - > jobs.toml. Several become one manifest; systemd units that order
+    each other (After=, Before=) are best read together. What could not be carried over stands in comments at the top.
+    Nothing is written, and no supervisor is needed.
     """
+    print(converted([_origin(file) for file in files], Kind(kind) if kind else None), end="")
+    return 0
+
+
+def _origin(file: str) -> Origin:
     folder = os.path.dirname(os.path.abspath(file))
-    origin = Origin(
+    return Origin(
         path=file,
         folder=folder,
         text=_text(file),
@@ -38,8 +42,6 @@ def command(place: Place, file: str, kind: str | None) -> int:  # noqa: ARG001  
         matches=lambda pattern: sorted(glob(pattern, root_dir=folder)),
         is_user=_is_user,
     )
-    print(converted(origin, Kind(kind) if kind else kind_of(origin)), end="")
-    return 0
 
 
 def _text(path: str) -> str:

@@ -1,6 +1,7 @@
 """From a file of another program to the text of a jobs.toml."""
 
 import textwrap
+from collections.abc import Sequence
 from enum import StrEnum
 
 import tomli_w
@@ -11,7 +12,7 @@ from supervisor.imports.draft import Draft
 from supervisor.imports.origin import Origin
 from supervisor.imports.procfile import looks_like_procfile, read_procfile
 from supervisor.imports.supervisord import looks_like_supervisord, read_supervisord
-from supervisor.imports.systemd import looks_like_unit, read_unit
+from supervisor.imports.systemd import looks_like_unit, read_units
 
 _WIDTH = 110
 
@@ -47,28 +48,38 @@ def kind_of(origin: Origin) -> Kind:
     )
 
 
-def converted(origin: Origin, kind: Kind) -> str:
-    """Return the jobs.toml that does what a file says, with a list of what it cannot carry over at its top.
+def converted(origins: Sequence[Origin], kind: Kind | None = None) -> str:
+    """Return the jobs.toml that does what files say, with a list of what it cannot carry over at its top.
 
     Raises:
-        JobvisorError: the file cannot be read as what it is.
+        JobvisorError: a file cannot be read as what it is, or nobody can tell that.
     """
     draft = Draft()
-    match kind:
-        case Kind.CRONTAB | Kind.SYSTEM_CRONTAB:
-            read_crontab(origin, draft, system=kind is Kind.SYSTEM_CRONTAB)
-        case Kind.SUPERVISORD:
-            read_supervisord(origin, draft)
-        case Kind.PROCFILE:
-            read_procfile(origin, draft)
-        case Kind.SYSTEMD:
-            read_unit(origin, draft)
-    return f"{_heading(origin, draft)}\n{tomli_w.dumps(draft.document(), multiline_strings=True)}"
+    units: list[Origin] = []
+    for origin in origins:
+        found = kind or kind_of(origin)
+        match found:
+            case Kind.CRONTAB | Kind.SYSTEM_CRONTAB:
+                read_crontab(origin, draft, system=found is Kind.SYSTEM_CRONTAB)
+            case Kind.SUPERVISORD:
+                read_supervisord(origin, draft)
+            case Kind.PROCFILE:
+                read_procfile(origin, draft)
+            case Kind.SYSTEMD:
+                units.append(origin)
+    read_units(units, draft)
+    draft.share()
+    return f"{_heading(origins, draft)}\n{tomli_w.dumps(draft.document(), multiline_strings=True)}"
 
 
-def _heading(origin: Origin, draft: Draft) -> str:
-    name = "standard input" if origin.path == "-" else origin.path
-    lines = [f"# From {name}. Read it, put it beside your code, and try it with `jobvisor check`."]
+def _heading(origins: Sequence[Origin], draft: Draft) -> str:
+    names = ", ".join("standard input" if origin.path == "-" else origin.path for origin in origins)
+    lines = textwrap.wrap(
+        f"From {names}. Read it, put it beside your code, and try it with `jobvisor check`.",
+        _WIDTH if len(origins) > 1 else len(names) + _WIDTH,
+        initial_indent="# ",
+        subsequent_indent="# ",
+    )
     if draft.notes:
         lines += ["#", "# Lost, or not the same here:"]
     for note in draft.notes:

@@ -25,6 +25,8 @@ class _Lines:
 
     variables: dict[str, str] = field(default_factory=dict)
     timezone: str | None = None
+    mails_to: str | None = None
+    """None is whoever the crontab belongs to."""
     jitter: str | None = None
     shell: str = "/bin/sh"
 
@@ -63,7 +65,6 @@ def read_crontab(origin: Origin, draft: Draft, *, system: bool) -> None:
             _entry(draft, so_far, entry[1], entry[2].lstrip(), f"line {number}", system=system)
     if draft.jobs:
         _differences(draft)
-    draft.share_variables()
 
 
 def _is_entry(line: str) -> bool:
@@ -77,16 +78,18 @@ def _assign(draft: Draft, so_far: _Lines, name: str, value: str, where: str) -> 
     match name:
         case "SHELL":
             so_far.shell = value
-        case "MAILTO" | "MAILFROM":
-            draft.note(
-                f"{where}, {name}={value}: no mail is sent; output goes to the job's log (`jobvisor logs`), failures "
-                "stand in `jobvisor errors`, and a [notify.NAME] tells people"
-            )
+        case "MAILTO":
+            so_far.mails_to = value
+            if value:
+                draft.note(
+                    f"{where}, MAILTO={value}: output goes to the job's log (`jobvisor logs`); what is mailed, by the "
+                    "program `mail`, is that a job fails and that it is well again"
+                )
         case "CRON_TZ":
             so_far.timezone = value
         case "RANDOM_DELAY":
             so_far.jitter = f"{value}m" if value.isdigit() and int(value) else None
-        case "LOGNAME" | "USER" | "CONTENT_TYPE" | "CONTENT_TRANSFER_ENCODING":
+        case "MAILFROM" | "LOGNAME" | "USER" | "CONTENT_TYPE" | "CONTENT_TRANSFER_ENCODING":
             draft.note(f"{where}, {name}={value}: has no meaning here")
         case _:
             so_far.variables[name] = value
@@ -115,6 +118,15 @@ def _entry(draft: Draft, so_far: _Lines, schedule: str, rest: str, where: str, *
     if so_far.jitter:
         job.set("jitter", so_far.jitter, "RANDOM_DELAY")
     _command(job, so_far, command)
+    if so_far.mails_to:
+        to = [each for each in re.split(r"[,\s]+", so_far.mails_to) if each]
+        mail = {"on": ["failure", "recovery"], "command": ["mail", "-s", "a job of Jobvisor", *to]}
+        job.set("notify", [draft.notifier("mail", mail)], "MAILTO")
+    elif so_far.mails_to is None:
+        draft.note(
+            "cron mails what a job prints to the crontab's owner; here it goes to the job's log (`jobvisor logs`), "
+            "failures stand in `jobvisor errors`, and a [notify.NAME] tells people of them"
+        )
     if user is not None:
         job.set("user", user, f"user {user}")
     if so_far.variables:
@@ -128,7 +140,7 @@ def _command(job: JobDraft, so_far: _Lines, written: str) -> None:
     command, *lines = _PERCENT.split(written)
     command = command.replace("\\%", "%")
     if lines:
-        text = "\n".join(lines).replace("\\%", "%")
+        text = "\n".join(lines).replace("\\%", "%").removesuffix("\n")  # cron ends the last line itself
         command = f"{{ {command}\n}} <<'END_OF_INPUT'\n{text}\nEND_OF_INPUT\n"
     if so_far.shell in _DEFAULT_SHELLS:
         job.set_shell_command(command)

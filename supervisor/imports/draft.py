@@ -1,8 +1,10 @@
 """A manifest in the making: jobs of keys that the manifest takes, and notes of all that it does not."""
 
 import re
+import shlex
 from collections.abc import Mapping
 from datetime import UTC
+from itertools import count
 from typing import Any
 
 from supervisor.core.manifest.keys import JOB, SUPERVISOR
@@ -25,6 +27,7 @@ class Draft:
     defaults: dict[str, Any] = field(default_factory=dict)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     groups: list[str] = field(default_factory=list)
+    notifiers: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def note(self, text: str) -> None:
@@ -60,18 +63,31 @@ class Draft:
         if name not in self.groups:
             self.groups.append(name)
 
-    def share_variables(self) -> None:
-        """Move variables that all jobs have alike into [defaults]."""
-        environments = [job.get("env") for job in self.jobs.values()]
-        if len(environments) > 1 and environments[0] and all(each == environments[0] for each in environments):
-            self.defaults["env"] = environments[0]
-            for job in self.jobs.values():
-                del job["env"]
+    def notifier(self, wanted: str, table: Mapping[str, Any]) -> str:
+        """Return the name of a notifier: of one that is there, where it is the same, else of a new one."""
+        names = (wanted if number == 1 else f"{wanted}-{number}" for number in count(1))
+        name = next(each for each in names if self.notifiers.get(each, table) == table)
+        self.notifiers[name] = dict(table)
+        return name
+
+    def share(self) -> None:
+        """Move the variables and the notifiers that all jobs have alike into [defaults]."""
+        for key in ("env", "notify"):
+            values = [job.get(key) for job in self.jobs.values()]
+            if len(values) > 1 and values[0] and all(each == values[0] for each in values):
+                self.defaults[key] = values[0]
+                for job in self.jobs.values():
+                    del job[key]
 
     def document(self) -> dict[str, Any]:
-        """Return the manifest."""
-        groups: dict[str, dict[str, Any]] = {name: {} for name in self.groups}
-        parts = {"supervisor": self.supervisor, "defaults": self.defaults, "groups": groups, "jobs": self.jobs}
+        """Return the manifest, the keys of each job in the order in which the manual tells them."""
+        parts: dict[str, dict[str, Any]] = {
+            "supervisor": self.supervisor,
+            "defaults": self.defaults,
+            "groups": {name: {} for name in self.groups},
+            "jobs": {name: _readable(job) for name, job in self.jobs.items()},
+            "notify": self.notifiers,
+        }
         return {name: part for name, part in parts.items() if part}
 
 
@@ -101,6 +117,15 @@ class JobDraft:
             self.table.update({"command": command, "shell": True})
         else:
             self.table["command"] = command.split()
+
+
+def _readable(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a job in the usual order, with a command that needs no quotes as one string."""
+    ordered = {key: job[key] for key in JOB if key in job}
+    command = job.get("command")
+    if isinstance(command, list) and shlex.join(command) == " ".join(command):
+        ordered["command"] = " ".join(command)
+    return ordered
 
 
 def as_number(text: str) -> int | str:

@@ -1,6 +1,5 @@
 """supervisord.conf, as http://supervisord.org/configuration.html describes it (4.2), and the files that it includes."""
 
-import posixpath
 import re
 import shlex
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ Options = dict[str, str]
 _TRUE = frozenset({"1", "true", "yes", "on", "t", "y"})
 _SATISFIED = frozenset({"stopasgroup", "killasgroup", "process_name", "redirect_stderr", "numprocs_start"})
 """What always is so here, or is read elsewhere."""
+_NOWHERE = frozenset({"none", "/dev/null"})
 _UNSAID = {
     "startretries": "a job is tried for ever, with growing delays; `max_restarts` and `within` make it give up",
     "stdout_syslog": "output goes to files",
@@ -58,7 +58,6 @@ def read_supervisord(origin: Origin, draft: Draft) -> None:
     _others(draft, sections)
     if len({_priority(options) for _, options in programs}) > 1:
         draft.note("priority: the jobs stand in its order and start side by side; `after` makes one wait for another")
-    draft.share_variables()
 
 
 def _sections(origin: Origin, draft: Draft) -> dict[str, Options]:
@@ -116,7 +115,10 @@ def _others(draft: Draft, sections: Mapping[str, Options]) -> None:
             case "unix_http_server" | "inet_http_server" | "supervisorctl" | "rpcinterface":
                 draft.note(f"[{name}]: Jobvisor has a socket of its own, for its own commands alone")
             case "eventlistener" | "fcgi-program":
-                draft.note(f"[{name}]: left out, there is nothing like it here")
+                instead = (
+                    "a [notify.NAME] tells of failures" if kind == "eventlistener" else "no socket is opened for jobs"
+                )
+                draft.note(f"[{name}]: left out; {instead}")
             case "group" if "priority" in sections[name]:
                 draft.note(f"[{name}] priority: {rest} starts and stops by its own members' order")
             case _:
@@ -229,15 +231,16 @@ def _output(job: JobDraft, options: Options, *, merged: bool) -> None:
     for key in ("stderr_logfile_maxbytes", "stderr_logfile_backups"):
         options.pop(key, None)
     match file.lower():
-        case "none" | "/dev/null":
+        case "none" | "/dev/null" if merged or other.lower() in _NOWHERE:
             job.set("log", "null", f"stdout_logfile={file}")
         case "/dev/stdout" | "/dev/fd/1" | "/dev/stderr" | "/dev/fd/2":
             job.set("log", "inherit", f"stdout_logfile={file}")
         case _:
-            if file != "AUTO":
-                name = posixpath.basename(file)
-                job.note(f"stdout_logfile={file}: output goes to {job.name}.log in the log_dir instead of {name}")
-            if not merged and other.lower() not in {"none", "/dev/null"}:
+            if file.lower() in _NOWHERE:
+                job.note(f"stdout_logfile={file}: it is kept, as stderr is")
+            elif file != "AUTO":
+                job.note(f"stdout_logfile={file}: output goes to {job.name}.log in the log_dir")
+            if not merged and other.lower() not in _NOWHERE:
                 job.set("log.stderr", "separate", "redirect_stderr=false")
             _rotation(job, size, keep)
 

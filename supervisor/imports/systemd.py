@@ -1,6 +1,7 @@
 """systemd's .service and .timer units (systemd.service(5), systemd.timer(5), systemd.exec(5), systemd.kill(5))."""
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 
 from supervisor.core.durations import spell_duration
@@ -8,13 +9,17 @@ from supervisor.errors import JobvisorError
 from supervisor.imports.calendar import NoCronError, parse_calendar
 from supervisor.imports.draft import Draft, JobDraft, as_number
 from supervisor.imports.origin import Origin
-from supervisor.imports.unitfile import Unit, for_shell, parse_span, parse_unit, specifiers, words
+from supervisor.imports.ties import Ties
+from supervisor.imports.unitfile import Unit, for_shell, parse_span, parse_unit, words
 
 _RESTARTS = {"no": "never", "always": "always", "on-failure": "on-failure"}
 _CLEAN_SIGNALS = ["SIGHUP", "SIGINT", "SIGTERM", "SIGPIPE"]
 """Ends by these are clean to systemd, of all services but oneshot ones."""
 _DEFAULT_BURST, _DEFAULT_INTERVAL = 5, timedelta(seconds=10)
 _PREFIXES = re.compile(r"[-@:+!|]*")
+_KILL = re.compile(
+    r"-?(?:/usr)?(?:/bin/)?kill(?: -(?:s )?(?:([A-Z0-9]+))|(?: --signal[ =]([A-Z0-9]+)))? \$\{?MAINPID\}?"
+)
 _PLAIN = {"User": "user", "Group": "group_id", "UMask": "umask"}
 _LIMITS = {
     "LimitNOFILE": "open_files",
@@ -39,26 +44,38 @@ def looks_like_unit(text: str) -> bool:
     return bool(re.search(r"^\[(Unit|Service|Timer)\]\s*$", text, re.MULTILINE))
 
 
-def read_unit(origin: Origin, draft: Draft) -> None:
-    """Make jobs of a service, of a timer and the service it starts, or of a service and the timer beside it."""
-    unit = parse_unit(origin.name, origin.text)
-    if "Timer" in unit.sections:
-        started = unit.take("Timer", "Unit") or f"{unit.name}.service"
-        text = origin.read(started)
-        service = None if text is None else parse_unit(started, text)
-        _timed(origin, draft, unit, service, started)
-    elif "Service" in unit.sections:
-        beside = origin.read(f"{unit.name}.timer")
-        if beside is not None:
-            draft.note(f"{unit.name}.timer beside it says when it runs")
-            _timed(origin, draft, parse_unit(f"{unit.name}.timer", beside), unit, origin.name)
-        else:
-            _service(origin, draft, unit, None)
-    else:
-        raise JobvisorError(f"{origin.path}: a unit without [Service] and [Timer]; only those can become jobs")
+def read_units(origins: Sequence[Origin], draft: Draft) -> None:
+    """Make jobs of services, of timers and the services that they start, and of services with a timer beside them."""
+    units = {origin.name: parse_unit(origin.name, origin.text) for origin in origins}
+    for origin in origins:
+        if units[origin.name].sections.keys().isdisjoint({"Timer", "Service"}):
+            raise JobvisorError(f"{origin.path}: a unit without [Service] and [Timer]; only those can become jobs")
+    started = {name: _started(unit) for name, unit in units.items() if "Timer" in unit.sections}
+    services = frozenset({*started.values(), *(name for name in units if name not in started)})
+    ties = Ties(services)
+    for origin in origins:
+        name, unit = origin.name, units[origin.name]
+        if name in started:
+            text = next((each.text for each in origins if each.name == started[name]), None)
+            text = text if text is not None else origin.read(started[name])
+            service = None if text is None else parse_unit(started[name], text)
+            _timed(origin, draft, ties, unit, service, started[name])
+        elif name not in started.values():
+            beside = origin.read(f"{unit.name}.timer")
+            if beside is not None:
+                draft.note(f"{unit.name}.timer beside it says when it runs")
+                _timed(origin, draft, ties, parse_unit(f"{unit.name}.timer", beside), unit, name)
+            else:
+                _service(origin, draft, ties, unit, name, None)
+    ties.tie()
 
 
-def _timed(origin: Origin, draft: Draft, timer: Unit, service: Unit | None, started: str) -> None:
+def _started(timer: Unit) -> str:
+    """Return the name of the unit that a timer starts."""
+    return timer.take("Timer", "Unit") or f"{timer.name}.service"
+
+
+def _timed(origin: Origin, draft: Draft, ties: Ties, timer: Unit, service: Unit | None, started: str) -> None:
     """Make a job of each schedule of a timer."""
     schedules = _schedules(draft, timer)
     for number, schedule in enumerate(schedules):
@@ -69,7 +86,7 @@ def _timed(origin: Origin, draft: Draft, timer: Unit, service: Unit | None, star
             job.set("command", ["systemctl", "start", "--wait", started], "Unit")
             job.note(f"{started} is not beside the timer: systemd still runs it, only when is said here")
         else:
-            job = _service(origin, draft, service.copy(), timer)
+            job = _service(origin, draft, ties, service.copy(), started, timer)
         for key, value in schedule.items():
             job.set(key, value, f"{timer.name}.timer")
         if job.table.keys().isdisjoint({"every", "delay", "cron", "at"}):
@@ -133,9 +150,14 @@ def _intervals(draft: Draft, timer: Unit) -> list[dict[str, object]]:
     return found
 
 
-def _service(origin: Origin, draft: Draft, unit: Unit, timer: Unit | None) -> JobDraft:
+def _service(origin: Origin, draft: Draft, ties: Ties, unit: Unit, file: str, timer: Unit | None) -> JobDraft:
     """Make a job of a service, which a timer starts, or which is kept running."""
-    job = draft.job(unit.name.partition("@")[0] if unit.name.endswith("@") else unit.name)
+    name = unit.name.partition("@")[0] if unit.name.endswith("@") else unit.name
+    job = draft.job(name, called=name)
+    ties.take(file, job, unit)
+    for key, left in unit.unknown.items():
+        if any(key in unit.sections.get(section, {}) for section in ("Service", "Unit")):
+            job.note(f"{key}: {', '.join(dict.fromkeys(left))} stands as it was written: only the machine knows it")
     description = unit.take("Unit", "Description")
     if description:
         job.set("description", description, "Description")
@@ -175,9 +197,22 @@ def _command(job: JobDraft, unit: Unit, kind: str) -> None:
         job.set("shell", value=True, said="ExecStart")
     else:
         job.set("command", words(plain[0]), "ExecStart")
-    for key in ("ExecStartPre", "ExecStartPost", "ExecStop", "ExecStopPost", "ExecReload", "ExecCondition"):
+    for line in unit.take_all("Service", "ExecReload"):
+        job.note(
+            f"ExecReload={line}: `jobvisor signal {job.name} {_killed(line) or 'SIGNAL'}` has it read its settings anew"
+        )
+    for key in ("ExecStartPre", "ExecStartPost", "ExecStop", "ExecStopPost", "ExecCondition"):
         for line in unit.take_all("Service", key):
-            job.note(f"{key}={line}: nothing runs before, after or to stop a job; put it into the command")
+            if key == "ExecStop" and (signal := _killed(line)):
+                job.set("stop_signal", signal, f"ExecStop={line}")
+            else:
+                job.note(f"{key}={line}: nothing runs before, after or to stop a job; put it into the command")
+
+
+def _killed(line: str) -> str | None:
+    """Return the signal that a line sends to the main process, and does nothing else; None where it is another."""
+    found = _KILL.fullmatch(line)
+    return (found[1] or found[2] or "TERM").removeprefix("SIG") if found else None
 
 
 def _plain_line(job: JobDraft, line: str) -> str:
@@ -195,8 +230,6 @@ def _plain_line(job: JobDraft, line: str) -> str:
         job.note(f"ExecStart={line}: it runs as `user` says")
     if ":" in marks:
         plain = plain.replace("$", "$$")
-    for left in specifiers(plain):
-        job.note(f"ExecStart: {left} stands as it was written: only the machine knows it")
     return plain
 
 
@@ -384,7 +417,8 @@ def _left(draft: Draft, unit: Unit, sections: set[str]) -> None:
         elif _SANDBOX.fullmatch(key):
             sandbox.append(key)
         else:
-            draft.note(f"{unit.name}: {key}={' '.join(values)}: nothing here is like it")
+            instead = "a [notify.NAME] tells of failures" if key == "OnFailure" else "nothing here is like it"
+            draft.note(f"{unit.name}: {key}={' '.join(values)}: {instead}")
     if sandbox:
         draft.note(f"{unit.name}: {', '.join(sandbox)}: Jobvisor does not sandbox; put them into the unit that runs it")
     if order:

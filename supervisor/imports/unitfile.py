@@ -29,6 +29,8 @@ class Unit:
     name: str
     """Without its suffix."""
     sections: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    unknown: dict[str, list[str]] = field(default_factory=dict)
+    """The specifiers, by setting, that stand as they were written: only the machine knows them."""
 
     def take(self, section: str, key: str) -> str | None:
         """Return the last value of a setting, which then counts as read; None where it is not set."""
@@ -41,7 +43,7 @@ class Unit:
 
     def copy(self) -> "Unit":
         """Return one of which nothing that is read now counts as read in this one."""
-        return Unit(self.name, {name: dict(settings) for name, settings in self.sections.items()})
+        return Unit(self.name, {name: dict(settings) for name, settings in self.sections.items()}, self.unknown)
 
     def left(self) -> Iterator[tuple[str, str, list[str]]]:
         """Yield section, name and values of each setting that nobody has read."""
@@ -63,7 +65,10 @@ def parse_unit(name: str, text: str) -> Unit:
         if equals:
             values = section.setdefault(key.strip(), [])
             if value.strip():
-                values.append(_specified(unit.name, value.strip()))
+                text, unknown = _specified(unit.name, value.strip())
+                values.append(text)
+                if unknown:
+                    unit.unknown[key.strip()] = [*unit.unknown.get(key.strip(), []), *unknown]
             else:
                 values.clear()
     return unit
@@ -85,8 +90,8 @@ def _logical_lines(text: str) -> Iterator[str]:
         yield held.strip()
 
 
-def _specified(name: str, value: str) -> str:
-    """Return a value with the specifiers in it that are the same on every machine."""
+def _specified(name: str, value: str) -> tuple[str, list[str]]:
+    """Return a value with the specifiers in it that are the same on every machine, and the others."""
     prefix, at, instance = name.partition("@")
     known = {
         "%": "%",
@@ -103,12 +108,8 @@ def _specified(name: str, value: str) -> str:
         "T": "/tmp",  # noqa: S108  # as systemd.unit(5) has it
         "V": "/var/tmp",  # noqa: S108  # as systemd.unit(5) has them
     }
-    return re.sub(r"%(.)", lambda found: known.get(found[1], found[0]), value)
-
-
-def specifiers(value: str) -> list[str]:
-    """Return the specifiers that are left in a value: only the machine knows them."""
-    return re.findall(r"%[a-zA-Z]", value)
+    text = re.sub(r"%(.)", lambda found: known.get(found[1], found[0]), value)
+    return text, [f"%{each}" for each in re.findall(r"%(.)", value) if each.isalpha() and each not in known]
 
 
 def parse_span(text: str) -> timedelta | None:

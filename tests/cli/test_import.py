@@ -60,7 +60,7 @@ def test_a_crontab_runs(made: Program) -> None:
     made.run()
     assert "weekday" in made.ctl("trigger", "echo-2", "--wait").stdout
     assert made.ctl("trigger", "cat", "--wait").returncode == 0
-    assert (made.folder / "letter").read_text() == "Dear Joe,\n\nyou owe me 100% of it.\n\n"
+    assert (made.folder / "letter").read_text() == "Dear Joe,\n\nyou owe me 100% of it.\n"
 
 
 def test_programs_of_supervisord_run(made: Program) -> None:
@@ -103,7 +103,7 @@ def test_it_reads_standard_input(jobvisor: Shell) -> None:
     ) as process:
         printed, _ = process.communicate("0 5 * * * make\n", 60)
     assert printed.startswith("# From standard input. ")
-    assert '[jobs.make]\ncron = "0 5 * * *"\n' in printed
+    assert '[jobs.make]\ncommand = "make"\ncron = "0 5 * * *"\n' in printed
 
 
 def test_what_it_is_may_be_said(jobvisor: Shell) -> None:
@@ -112,6 +112,25 @@ def test_what_it_is_may_be_said(jobvisor: Shell) -> None:
     as_units = jobvisor("import", "x", "--from", "systemd")
     assert (as_units.returncode, as_units.stdout) == (1, "")
     assert jobvisor("import", "x", "--from", "upstart").returncode == 2
+
+
+def test_several_units_become_one_manifest_in_which_they_wait_for_each_other(made: Program) -> None:
+    units = {
+        "db.service": '[Service]\nExecStart=/bin/sh -c "echo db; exec sleep 600"\n',
+        "web.service": "[Unit]\nAfter=network.target db.service\nRequires=db.service\n[Service]\nExecStart=sleep 600\n",
+        "sweep.service": "[Service]\nType=oneshot\nExecStart=/bin/echo swept\n",
+        "sweep.timer": "[Timer]\nOnCalendar=daily\n",
+    }
+    for name, text in units.items():
+        (made.folder / name).write_text(text)
+    done = made.ctl("import", *sorted(units))
+    assert done.stdout.startswith("# From db.service, sweep.service, sweep.timer, web.service. Read it, ")
+    made.write(done.stdout)
+    assert made.ctl("check").stdout == "jobs.toml: ok, 3 jobs\n"
+    made.run()
+    made.eventually_job("web", state="running")
+    assert [each["value"] for each in made.json("show", "web")["settings"] if each["key"] == "after"] == [["db"]]
+    assert made.ctl("trigger", "sweep", "--wait").stdout == "swept\nsweep: ok\n"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Files of other programs as texts, and the manifests that they become; each of them must hold."""
 
+import shlex
 import tomllib
 from collections.abc import Mapping
 from fnmatch import fnmatch
@@ -8,7 +9,7 @@ from typing import Any
 from manifests import surroundings
 
 from supervisor.core.manifest import Manifest, Positions, Source, parse
-from supervisor.imports.conversion import Kind, converted, kind_of
+from supervisor.imports.conversion import Kind, converted
 from supervisor.imports.origin import Origin
 
 
@@ -39,8 +40,9 @@ class Imported:
 
     @property
     def jobs(self) -> dict[str, Any]:
+        """The jobs; a command that is written as one string, and not for a shell, as its words."""
         jobs: dict[str, Any] = self.document.get("jobs", {})
-        return jobs
+        return {name: {**job, "command": _words(job)} for name, job in jobs.items()}
 
     @property
     def job(self) -> dict[str, Any]:
@@ -52,10 +54,20 @@ class Imported:
         return [note for note in self.notes if word in note]
 
 
+def _words(job: Mapping[str, Any]) -> Any:
+    command = job["command"]
+    return shlex.split(command) if isinstance(command, str) and not job.get("shell") else command
+
+
 ENV = {"/app/.env": "A=1", "/etc/default/poller": "A=1"}
 """The files of variables that an imported manifest may name."""
 
 
 def imported(text: str, path: str = "a-file", kind: Kind | None = None, **settings: Any) -> Imported:
-    from_file = origin(text, path, **settings)
-    return Imported(converted(from_file, kind or kind_of(from_file)))
+    return Imported(converted([origin(text, path, **settings)], kind))
+
+
+def imported_units(**texts: str) -> Imported:
+    """Return what several units become: ``db_service`` is db.service."""
+    files = {name.replace("_", "."): text for name, text in texts.items()}
+    return Imported(converted([origin(text, name, files=files) for name, text in files.items()]))

@@ -1,6 +1,7 @@
 import pytest
 from imported import Imported, imported, origin
 
+from supervisor.core.notifier import On, Program
 from supervisor.imports.conversion import Kind, kind_of
 
 
@@ -23,7 +24,7 @@ def test_what_a_shell_would_read_otherwise_is_run_by_a_shell(command: str) -> No
 
 
 def test_an_alias_is_kept_and_reboot_has_no_time_zone() -> None:
-    assert crontab("@reboot program").document == {"jobs": {"program": {"cron": "@reboot", "command": ["program"]}}}
+    assert crontab("@reboot program").document == {"jobs": {"program": {"command": "program", "cron": "@reboot"}}}
 
 
 def test_times_are_those_of_the_system() -> None:
@@ -47,8 +48,33 @@ def test_variables_that_all_have_stand_once() -> None:
 
 def test_mailto_is_told_with_its_line_and_what_there_is_instead() -> None:
     (note,) = crontab("# mail\nMAILTO=ada\n0 5 * * * a").notes_of("MAILTO")
-    assert note.startswith("line 2, MAILTO=ada: no mail is sent")
-    assert "jobvisor errors" in note
+    assert note.startswith("line 2, MAILTO=ada: output goes to the job's log (`jobvisor logs`); what is mailed")
+    (note,) = crontab("0 5 * * * a").notes_of("cron mails")
+    assert "a [notify.NAME] tells people" in note
+
+
+def test_mailto_becomes_a_notifier_of_the_jobs_below_it() -> None:
+    made = crontab(
+        "0 1 * * * a\nMAILTO=ada@example.org\n0 2 * * * b\nMAILTO=bob,eve\n0 3 * * * c\n"
+        'MAILTO=""\n0 4 * * * d\nMAILTO=ada@example.org\n0 5 * * * e'
+    )
+    assert {name: job.get("notify") for name, job in made.jobs.items()} == {
+        "a": None,
+        "b": ["mail"],
+        "c": ["mail-2"],
+        "d": None,
+        "e": ["mail"],
+    }
+    notifiers = {each.name: each for each in made.manifest.notifiers}
+    assert notifiers["mail"].to == Program(argv=("mail", "-s", "a job of Jobvisor", "ada@example.org"))
+    assert notifiers["mail-2"].to == Program(argv=("mail", "-s", "a job of Jobvisor", "bob", "eve"))
+    assert notifiers["mail"].on == {On.FAILURE, On.RECOVERY}
+
+
+def test_a_notifier_that_all_have_stands_once() -> None:
+    made = crontab("MAILTO=ada\n0 5 * * * a\n0 6 * * * b")
+    assert made.document["defaults"]["notify"] == ["mail"]
+    assert not made.notes_of("cron mails")
 
 
 def test_cron_tz_and_random_delay_of_cronie_are_kept() -> None:
@@ -60,6 +86,7 @@ def test_cron_tz_and_random_delay_of_cronie_are_kept() -> None:
 def test_a_percent_sign_begins_the_standard_input_and_ends_its_lines() -> None:
     command = crontab(r"0 5 * * * mail -s '100\%' joe%Dear Joe,%%pay 5\%").job["command"]
     assert command == "{ mail -s '100%' joe\n} <<'END_OF_INPUT'\nDear Joe,\n\npay 5%\nEND_OF_INPUT\n"
+    assert crontab("0 5 * * * mail joe%one%two%").job["command"].endswith("\none\ntwo\nEND_OF_INPUT\n")
 
 
 def test_another_shell_is_kept() -> None:

@@ -114,6 +114,19 @@ def test_what_has_no_counterpart_is_told() -> None:
     assert made.notes_of("[eventlistener:e]")
 
 
+def test_errors_are_kept_where_output_alone_goes_nowhere() -> None:
+    made = program("command=x\nstdout_logfile=NONE\nstderr_logfile=/var/log/web.err")
+    assert made.job["log"] == {"stderr": "separate"}
+    assert made.notes_of("stdout_logfile=NONE: it is kept, as stderr is")
+    for line in ("stderr_logfile=NONE", "redirect_stderr=true"):
+        assert program(f"command=x\nstdout_logfile=NONE\n{line}").job["log"] == "null"
+
+
+def test_an_event_listener_is_told_of_notifiers() -> None:
+    made = imported("[program:a]\ncommand=x\n[eventlistener:e]\ncommand=y\n")
+    assert made.notes == ["[eventlistener:e]: left out; a [notify.NAME] tells of failures"]
+
+
 def test_a_program_without_a_command_is_left_out() -> None:
     made = imported("[program:a]\nuser=root\n[program:b]\ncommand=x 'y\n[program:c]\ncommand=x")
     assert list(made.jobs) == ["c"]

@@ -2,7 +2,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from imported import Imported, imported
+from imported import Imported, imported, imported_units
 
 from supervisor.errors import JobvisorError
 from supervisor.imports.unitfile import for_shell, parse_span
@@ -123,10 +123,86 @@ def test_an_environment_file_is_kept_and_one_that_may_be_missing_only_where_it_i
         ("Colour=red", "Colour=red: nothing here is like it"),
         ("TimeoutStopSec=soon", '"soon" is no time span'),
         ("ExecStart=/bin/x %H\n", "only the machine knows it"),
+        ("WorkingDirectory=%h/app", "WorkingDirectory: %h stands as it was written"),
+        ("ExecReload=/bin/kill -HUP $MAINPID", "`jobvisor signal web HUP`"),
+        ("ExecReload=/usr/bin/x reload", "`jobvisor signal web SIGNAL`"),
+        ("ExecStop=/bin/x stop", "put it into the command"),
     ],
 )
 def test_what_is_lost_is_told_with_its_unit(lines: str, said: str) -> None:
     assert service(lines).notes_of(said)
+
+
+def test_a_percent_sign_that_is_doubled_stands_for_itself_and_is_no_specifier() -> None:
+    made = service("ExecStart=\nExecStart=/bin/date +%%s")
+    assert made.job["command"] == ["/bin/date", "+%s"]
+    assert not made.notes_of("only the machine")
+
+
+@pytest.mark.parametrize(
+    ("line", "signal"),
+    [
+        ("/bin/kill -QUIT $MAINPID", "QUIT"),
+        ("kill -s SIGINT ${MAINPID}", "INT"),
+        ("/usr/bin/kill --signal=HUP $MAINPID", "HUP"),
+        ("-/bin/kill $MAINPID", "TERM"),
+    ],
+)
+def test_a_stop_that_is_a_signal_is_the_stop_signal(line: str, signal: str) -> None:
+    made = service(f"ExecStop={line}")
+    assert made.job["stop_signal"] == signal
+    assert not made.notes_of("ExecStop")
+
+
+def test_units_that_fail_for_others_are_notified_here() -> None:
+    assert service("", "OnFailure=mail@%n.service").notes_of("a [notify.NAME] tells of failures")
+
+
+UP = "[Service]\nExecStart=/bin/x\n"
+
+
+def test_units_start_after_those_of_the_imported_that_they_name() -> None:
+    made = imported_units(
+        web_service=f"[Unit]\nAfter=network.target db.service cache.service\nRequires=db.service\n{UP}",
+        db_service=f"[Unit]\nBefore=mail.service\n{UP}",
+        cache_service=UP,
+        mail_service=UP,
+    )
+    after = {name: job.get("after") for name, job in made.jobs.items()}
+    assert after == {"web": ["db", "cache"], "db": None, "cache": None, "mail": ["db"]}
+    assert made.notes == ["web: After=network.target: for the unit that runs Jobvisor; its jobs start with it"]
+
+
+def test_a_unit_that_is_bound_to_another_is_told_of_groups() -> None:
+    made = imported_units(web_service=f"[Unit]\nBindsTo=db.service\nAfter=db.service\n{UP}", db_service=UP)
+    assert made.jobs["web"]["after"] == ["db"]
+    (note,) = made.notes
+    assert note.startswith("web: BindsTo=db.service: it is not stopped or restarted with that one; ")
+    assert "rest_for_one" in note
+
+
+def test_units_that_wait_for_each_other_or_for_a_timer_are_told() -> None:
+    made = imported_units(
+        a_service=f"[Unit]\nAfter=b.service t.service\n{UP}",
+        b_service=f"[Unit]\nAfter=a.service\n{UP}",
+        t_service="[Service]\nType=oneshot\nExecStart=/bin/x\n",
+        t_timer="[Timer]\nOnCalendar=daily\n",
+    )
+    assert {name: job.get("after") for name, job in made.jobs.items()} == {"a": ["b"], "b": None, "t": None}
+    assert made.notes_of("a: After=t.service: t runs by a schedule, and that is not waited for")
+    assert made.notes_of("b: After=a.service: left out, as a starts after b")
+
+
+def test_a_timer_and_its_service_are_one_job_whichever_comes_first() -> None:
+    units = {"t_service": "[Service]\nType=oneshot\nExecStart=/bin/x\n", "t_timer": "[Timer]\nOnCalendar=daily\n"}
+    for texts in (units, dict(reversed(units.items()))):
+        assert {name: job["cron"] for name, job in imported_units(**texts).jobs.items()} == {"t": "0 0 * * *"}
+
+
+def test_notes_of_a_service_that_several_schedules_start_stand_once() -> None:
+    made = timer("OnCalendar=daily\nOnCalendar=Mon 12:00", "[Service]\nType=oneshot\nExecStart=/bin/x\nColour=red\n")
+    assert list(made.jobs) == ["web", "web-2"]
+    assert len(made.notes_of("Colour=red")) == 1
 
 
 def test_what_the_machine_has_to_do_with_it_is_for_the_unit_that_runs_jobvisor() -> None:
@@ -137,7 +213,7 @@ def test_a_timer_says_when_the_service_beside_it_runs() -> None:
     made = timer("OnCalendar=*-*-* 6,18:00\nRandomizedDelaySec=30min\nPersistent=true")
     assert made.document == {
         "supervisor": {"timezone": "local"},
-        "jobs": {"web": {"command": ["/bin/x", "a"], "cwd": "/", "cron": "0 6,18 * * *", "jitter": "30m"}},
+        "jobs": {"web": {"command": "/bin/x a", "cron": "0 6,18 * * *", "jitter": "30m", "cwd": "/"}},
     }
     assert made.notes == []
 
