@@ -41,13 +41,36 @@ def locate(explicit: str | None, environ: Mapping[str, str], cwd: str) -> str:
         folder = parent
 
 
-def manifest_id(manifest: str) -> str:
-    """Return a manifest's ID in the names of run-time folders: a hash of its real path, 16 hexadecimal digits.
+def folder_here(environ: Mapping[str, str]) -> str:
+    """Return the working folder by the name under which the shell came there, links included (POSIX, ``pwd -L``).
 
-    It names and guards nothing, so it is FNV-1a of 64 bits: hashlib would load OpenSSL into every client.
+    A release that is deployed by setting a link is to be found by that link before and after.
     """
+    here, named = os.getcwd(), environ.get("PWD", "")
+    try:
+        return named if os.path.isabs(named) and os.path.samefile(named, here) else here
+    except OSError:
+        return here
+
+
+def manifest_id(manifest: str) -> str:
+    """Return a manifest's ID in the names of run-time folders: a hash of its real path, 16 hexadecimal digits."""
+    return _hash(os.path.realpath(manifest))
+
+
+def unit_id(manifest: str) -> str:
+    """Return the ID in the names of the folders that its unit gets: a hash of its path as it is named.
+
+    This is the other one unless there is a link in the path. Where there is, and is set to the next release, that has
+    another real path; and the same unit, with the same state.
+    """
+    return _hash(os.path.abspath(manifest))
+
+
+def _hash(path: str) -> str:
+    """Return FNV-1a of 64 bits. It names and guards nothing, and hashlib would load OpenSSL into every client."""
     digest = _FNV_OFFSET
-    for byte in os.fsencode(os.path.realpath(manifest)):
+    for byte in os.fsencode(path):
         digest = (digest ^ byte) * _FNV_PRIME % 2**64
     return f"{digest:016x}"
 
@@ -64,15 +87,18 @@ def sockets(explicit: str | None, manifest: str, environ: Mapping[str, str]) -> 
     state_dir, socket = lenient_paths(manifest, environ)
     if socket is not None:
         yield socket
-    ident = manifest_id(manifest)
-    yield f"/run/jobvisor/{ident}/{folders.SOCKET}"
     runtime = environ.get("XDG_RUNTIME_DIR")
-    if runtime:
-        yield f"{runtime}/jobvisor/{ident}/{folders.SOCKET}"
+    for folder in ("/run", *([runtime] if runtime else [])):
+        for ident in _idents(manifest):
+            yield f"{folder}/jobvisor/{ident}/{folders.SOCKET}"
     yield os.path.join(state_dir, folders.SOCKET)
     given = folders.socket(environ)
     if given is not None:
         yield given
+
+
+def _idents(manifest: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((manifest_id(manifest), unit_id(manifest))))
 
 
 def as_in_the_unit(manifest: str, environ: Mapping[str, str]) -> Mapping[str, str]:
@@ -85,10 +111,10 @@ def as_in_the_unit(manifest: str, environ: Mapping[str, str]) -> Mapping[str, st
     home = os.path.expanduser("~")
     state = environ.get("XDG_STATE_HOME") or f"{home}/.local/state"
     config = environ.get("XDG_CONFIG_HOME") or f"{home}/.config"  # of systemd before 254
-    name = f"jobvisor/{manifest_id(manifest)}"
     for states, logs in (("/var/lib", "/var/log"), (state, f"{state}/log"), (config, f"{config}/log")):
-        if os.path.isdir(f"{states}/{name}"):
-            return {**environ, "STATE_DIRECTORY": f"{states}/{name}", "LOGS_DIRECTORY": f"{logs}/{name}"}
+        for name in (f"jobvisor/{ident}" for ident in _idents(manifest)):
+            if os.path.isdir(f"{states}/{name}"):
+                return {**environ, "STATE_DIRECTORY": f"{states}/{name}", "LOGS_DIRECTORY": f"{logs}/{name}"}
     return environ
 
 

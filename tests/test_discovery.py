@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.discovery import lenient_paths, locate, manifest_id, sockets
+from supervisor.discovery import as_in_the_unit, folder_here, lenient_paths, locate, manifest_id, sockets, unit_id
 from supervisor.errors import JobvisorError, ManifestError
 from supervisor.load import load
 
@@ -65,6 +65,41 @@ def test_a_manifest_has_one_id_by_whatever_path(manifest: Path, tmp_path: Path) 
     ident = manifest_id(str(manifest))
     assert manifest_id(str(link / "jobs.toml")) == manifest_id(f"{tmp_path}/app/../app/jobs.toml") == ident
     assert manifest_id(str(tmp_path / "jobs.toml")) != ident
+
+
+def test_a_unit_has_one_id_whatever_release_a_link_is_set_to(manifest: Path, tmp_path: Path) -> None:
+    link = tmp_path / "current"
+    link.symlink_to(manifest.parent)
+    ident = unit_id(str(link / "jobs.toml"))
+    assert ident != manifest_id(str(link / "jobs.toml"))
+    assert unit_id(str(manifest)) == manifest_id(str(manifest))
+    link.unlink()
+    link.symlink_to(tmp_path)
+    assert unit_id(f"{tmp_path}/app/../current/jobs.toml") == ident
+
+
+def test_a_client_looks_in_the_folders_of_both_ids(manifest: Path, tmp_path: Path) -> None:
+    link = tmp_path / "current"
+    link.symlink_to(manifest.parent)
+    linked = link / "jobs.toml"
+    idents = (manifest_id(str(linked)), unit_id(str(linked)))
+    assert candidates(linked, XDG_RUNTIME_DIR="/run/user/7") == [
+        *(f"/run/jobvisor/{ident}/control.sock" for ident in idents),
+        *(f"/run/user/7/jobvisor/{ident}/control.sock" for ident in idents),
+        f"{link}/.jobvisor/control.sock",
+    ]
+    environ = {"XDG_STATE_HOME": str(tmp_path / "state")}
+    (tmp_path / "state" / "jobvisor" / idents[1]).mkdir(parents=True)
+    assert as_in_the_unit(str(linked), environ)["STATE_DIRECTORY"] == f"{tmp_path}/state/jobvisor/{idents[1]}"
+
+
+def test_the_folder_is_named_as_the_shell_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = tmp_path / "current"
+    link.symlink_to(tmp_path)
+    monkeypatch.chdir(link)
+    assert folder_here({"PWD": str(link)}) == str(link)
+    for other in ("", "current", str(tmp_path / "gone"), "/"):
+        assert folder_here({"PWD": other}) == str(tmp_path)
 
 
 def test_an_id_is_the_same_in_every_process_and_version() -> None:

@@ -29,7 +29,7 @@ class Place:
         Raises:
             JobvisorError: none is named and none is found.
         """
-        return discovery.locate(self.named, os.environ, os.getcwd())
+        return discovery.locate(self.named, os.environ, discovery.folder_here(os.environ))
 
     def connect(self) -> Client:
         """Return a connection to the supervisor.

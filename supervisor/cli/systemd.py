@@ -48,7 +48,8 @@ def _unit(manifest: Manifest, *, of_user: bool) -> Unit:
     account = None if of_user or changes_user or owner == 0 else _account(owner)
     return Unit(
         manifest=manifest.path,
-        ident=discovery.manifest_id(manifest.path),
+        ident=discovery.unit_id(manifest.path),
+        is_linked=discovery.unit_id(manifest.path) != discovery.manifest_id(manifest.path),
         program=_program(),
         python=tuple(dict.fromkeys((sys.prefix, sys.base_prefix))),
         stop_timeout=manifest.settings.stop_timeout,

@@ -26,6 +26,8 @@ class Unit:
     manifest: str
     ident: str
     """The manifest's ID in the names of its folders."""
+    is_linked: bool = False
+    """There is a symbolic link in the manifest's path, as a deployment sets one to the release of now."""
     program: tuple[str, ...]
     """The command line before ``-f``."""
     python: tuple[str, ...]
@@ -78,6 +80,7 @@ class Unit:
             f"WorkingDirectory={_specifiers(self.folder)}\n{reload}{self._user()}"
             f"{_WATCHDOG}{_RESTART}{_RESTART_STEPS if self.version >= RESTART_STEPS else ''}"
             f"{_KILL}TimeoutStopSec={self._stop_seconds}\n{_DELEGATE}{_FOLDERS.format(ident=self.ident)}"
+            f"{_LINKED if self.is_linked else ''}"
         )
 
     @property
@@ -189,6 +192,10 @@ StateDirectoryMode=0700
 LogsDirectory=jobvisor/{ident}
 LogsDirectoryMode=0750
 RuntimeDirectory=jobvisor/{ident}
+"""
+_LINKED = """\
+# The manifest's path has a symbolic link in it. The folders are named after the path as it stands here: so they stay
+# the same when the link is set to another release. `jobvisor` finds them by that path, not by that of a release.
 """
 _SECCOMP = """\
 # What follows takes away what background jobs hardly ever need. A job that does needs a line in `systemctl edit`.

@@ -136,7 +136,7 @@ class Lab:
 
     def jobvisor(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run a command of the program in the application's folder, as an operator's shell would."""
-        return self.ask("env", "-C", self.folder, JOBVISOR, *arguments)
+        return self.ask("env", "-C", self.folder, f"PWD={self.folder}", JOBVISOR, *arguments)
 
     def json(self, *arguments: str) -> Any:
         """Return what a command answers as JSON, or what it complains of."""

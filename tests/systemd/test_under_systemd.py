@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import eventually
-from lab import JOBVISOR, Lab, lab
+from lab import APP, JOBVISOR, Lab, lab
 
 pytestmark = pytest.mark.timeout(300)  # a lab may have to install what it needs
 
@@ -48,6 +48,7 @@ def booted() -> Iterator[Lab]:
 def machine(booted: Lab) -> Iterator[Lab]:
     """A lab in which nothing of an earlier test is left."""
     yield booted
+    booted.folder = APP
     booted.ask("systemctl", "stop", UNIT)
     booted.ask("systemctl", "reset-failed", UNIT)
     assert booted.ask("pgrep", "-fa", "sleep 4711").stdout == ""
@@ -134,6 +135,30 @@ def test_a_supervisor_that_hangs_while_its_jobs_start_is_started_again(machine: 
     pid = main_pid(machine)
     machine.ctl("kill", "--kill-who=main", "-sSTOP", UNIT)
     eventually(lambda: main_pid(machine) not in {0, pid}, within=40)
+
+
+def test_a_release_that_is_deployed_by_a_link_keeps_unit_state_and_address(machine: Lab) -> None:
+    machine.folder = "/srv/app/current"
+
+    def deploy(release: str, manifest: str) -> None:
+        machine.run("mkdir", "-p", f"/srv/app/releases/{release}")
+        machine.run("ln", "-sfn", f"releases/{release}", "/srv/app/current")
+        machine.write("jobs.toml", manifest)
+
+    deploy("1", TICKS)
+    assert machine.jobvisor("systemd", "--install", "--name", UNIT).returncode == 0
+    machine.ctl("start", UNIT)
+    first = eventually(lambda: machine.runs("ticks"))[0]["run_id"]
+    deploy("2", SLEEPER + TICKS)
+    machine.ctl("reload", UNIT)
+    eventually(lambda: machine.show(UNIT, "StatusText") == "2 jobs ok")
+    for order in ("reload", "restart"):
+        machine.ctl(order, UNIT)
+        assert machine.job("sleeper")["state"] == "running"
+    assert "sleeper" in machine.run(JOBVISOR, "-f", "/srv/app/current/jobs.toml", "status")
+    machine.ctl("stop", UNIT)
+    assert machine.runs("ticks")[0]["run_id"] == first
+    assert machine.run("ls", "/var/lib/jobvisor").count("\n") == 1
 
 
 def test_a_bad_manifest_fails_the_unit_for_good_and_says_why(machine: Lab) -> None:

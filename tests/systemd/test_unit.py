@@ -126,6 +126,14 @@ def test_prints_the_unit_of_this_manifest_and_this_program(shell: Shell) -> None
     assert f"RuntimeDirectory=jobvisor/{discovery.manifest_id(str(manifest))}" in done.stdout.splitlines()
 
 
+def test_a_manifest_behind_a_link_keeps_the_names_of_its_folders(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "current").symlink_to(shell.folder)
+    said = shell("-f", str(tmp_path / "current" / "jobs.toml"), "systemd").stdout
+    assert f"RuntimeDirectory=jobvisor/{discovery.unit_id(f'{tmp_path}/current/jobs.toml')}\n" in said
+    assert "has a symbolic link in it" in said
+    assert "has a symbolic link in it" not in shell("systemd").stdout
+
+
 def test_runs_as_the_owner_of_the_manifest_unless_jobs_have_users_of_their_own(shell: Shell) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root may give a file away")
