@@ -22,8 +22,6 @@ from asking import ask
 from conftest import descendants, eventually
 from program import JOBVISOR, Program, children
 
-from supervisor.values import dataclass, field
-
 WRITERS = """
 import fcntl, itertools, os, signal, subprocess, sys, time
 
@@ -120,27 +118,24 @@ every = "700ms"
 EXTRA = '[jobs.extra]\nrun = "jobs.chaos:short"\nargs = ["extra", 1000]\n'
 
 
-@dataclass(slots=True)
 class Campaign:
     """One program under attack."""
 
-    folder: Path
-    seed: int
-    wanted: dict[str, bool] = field(default_factory=lambda: dict.fromkeys((*LASTING, *PERIODS), True))
-    """The model: whether a job is wanted up, or held by hand."""
-    numbers: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SCALED, 1))
-    """How many instances of a job are wanted."""
-    has_extra: bool = False
-    log_losses: int = 0
-    """How often lines may have died with the process that had read them."""
-    story: list[str] = field(default_factory=list, repr=False)
-
-    def __post_init__(self) -> None:
-        self.luck = random.Random(self.seed)  # noqa: S311  # a campaign is to be repeated
-        self.program = Program(self.folder)
-        self.mark = f"chaos-{self.folder.name}-{self.seed}"
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.folder = folder
+        self.luck = random.Random(seed)  # noqa: S311  # a campaign is to be repeated
+        self.program = Program(folder)
+        self.mark = f"chaos-{folder.name}-{seed}"
+        self.wanted = dict.fromkeys((*LASTING, *PERIODS), True)
+        """The model: whether a job is wanted up, or held by hand."""
+        self.numbers = dict.fromkeys(SCALED, 1)
+        """How many instances of a job are wanted."""
+        self.has_extra = False
+        self.log_losses = 0
+        """How often lines may have died with the process that had read them."""
+        self.story: list[str] = []
         for name in ("locks", "said"):
-            (self.folder / name).mkdir()
+            (folder / name).mkdir()
 
     # -- the program ---------------------------------------------------------------------------------------------------
 

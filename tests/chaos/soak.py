@@ -20,8 +20,6 @@ from conftest import descendants, eventually, is_alive
 from gauges import Sample, sample
 from program import Program
 
-from supervisor.values import dataclass, field
-
 CODE = """
 import itertools, os, time
 from supervisor import Worker, job
@@ -95,25 +93,22 @@ def job_table(kind: str, number: int, note: str) -> str:
     return f'[jobs.{kind}{number}]\ndescription = "{note}"\nenv = {{ NOTE = "{note}" }}\n{kinds[kind]}'
 
 
-@dataclass
 class Soak:
     """One program, and what is done to it."""
 
-    folder: Path
-    jobs: int
-    seconds: float
-    luck: random.Random
-    done: Counter[str] = field(default_factory=Counter)
-    """What was ordered, and how often."""
-    refused: Counter[str] = field(default_factory=Counter)
-    """Of these, what was not done: a job that is on its way up or down can do little."""
-    samples: list[Sample] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.program = Program(self.folder)
+    def __init__(self, folder: Path, *, jobs: int, seconds: float, seed: int) -> None:
+        self.folder = folder
+        self.seconds = seconds
+        self.luck = random.Random(seed)  # noqa: S311  # a soak is to be repeated
+        self.program = Program(folder)
+        self.done: Counter[str] = Counter()
+        """What was ordered, and how often."""
+        self.refused: Counter[str] = Counter()
+        """Of these, what was not done: a job that is on its way up or down can do little."""
+        self.samples: list[Sample] = []
         self.notes: dict[tuple[str, int], str] = {}
         for kind, share in SHARES.items():
-            self.notes |= {(kind, number): "as it was" for number in range(max(1, share * self.jobs // 200))}
+            self.notes |= {(kind, number): "as it was" for number in range(max(1, share * jobs // 200))}
         self.has_guest = False
         self.write()
 
@@ -231,7 +226,7 @@ class Soak:
 @contextmanager
 def soaking(folder: Path, *, jobs: int, seconds: float, seed: int) -> Iterator[Soak]:
     """Give a program to be soaked, and leave nothing of it behind."""
-    made = Soak(folder, jobs, seconds, random.Random(seed))  # noqa: S311  # a soak is to be repeated
+    made = Soak(folder, jobs=jobs, seconds=seconds, seed=seed)
     try:
         yield made
     finally:
