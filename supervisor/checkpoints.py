@@ -6,6 +6,7 @@ sheet (a memfd, in which the data stands and the answer is written) and a pipe t
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
@@ -13,6 +14,7 @@ from threading import Lock, Thread
 from typing import NamedTuple
 
 from supervisor.core.runs import SlotId
+from supervisor.diskhealth import DiskHealth
 from supervisor.job import LARGEST_CHECKPOINT
 
 FOLDER = "checkpoints"
@@ -35,13 +37,20 @@ class Question(NamedTuple):
 class Checkpoints:
     """The checkpoints of one state_dir."""
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, warn: Callable[[str], None] = lambda _: None) -> None:
+        """Take where they lie; ``warn`` is called in a thread, when the disk begins to fail and when that is over."""
         self._folder = state_dir / FOLDER
+        self._disk = DiskHealth("checkpoint", warn)
         self._questions: SimpleQueue[Question | None] = SimpleQueue()
         self._thread: Thread | None = None
         self._lock = Lock()
         self._waiting: Counter[SlotId] = Counter()
         """Under the lock."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why checkpoints are not kept just now, for ``status``; None while they are, as far as is known."""
+        return self._disk.trouble
 
     def ask(self, slot: SlotId, kind: str, fds: list[int]) -> None:
         """Take a question's two descriptors, and answer it; never waits."""
@@ -77,6 +86,8 @@ class Checkpoints:
 
     def _serve(self) -> None:
         while (question := self._questions.get()) is not None:
+            self._disk.asked()
+            failure: str | None = None
             try:
                 answer = KEPT, self._answer_to(question)
             except ValueError as error:
@@ -84,6 +95,8 @@ class Checkpoints:
             except OSError as error:
                 why = f"cannot {question.kind} it: {error.strerror}: {error.filename}"
                 answer = REFUSED, why.encode(errors="replace")
+                failure = f"{question.slot.job}: {why}"
+            self._disk.answered(wrote=question.kind == "keep" and answer[0] == KEPT, failure=failure)
             with self._lock:
                 self._waiting -= Counter((question.slot,))
             _answer(question, *answer)

@@ -128,7 +128,7 @@ class Supervisor:
             standby=helpers.log_process,
             matched=lambda run_id: self.take(Ready(run_id)),
         )
-        self._checkpoints = Checkpoints(Path(settings.state_dir))
+        self._checkpoints = Checkpoints(Path(settings.state_dir), warn=logger.warning)
         self._engine = Engine(
             loop=self._loop,
             report=self.take,
@@ -412,12 +412,12 @@ class Supervisor:
 
     def warnings(self) -> list[str]:
         """Return what is not as it should be, beside the jobs: a line each."""
-        trouble = [self._history.trouble] if self._history.trouble else []
+        troubles = (self._history.trouble, self._checkpoints.trouble)
         return [
             *self.manifest.warnings,
             *self._engine.warnings,
             *self._logs.warnings,
-            *trouble,
+            *(trouble for trouble in troubles if trouble),
             *self._couriers.warnings,
             *self._control.warnings,
             *self._log.warnings,

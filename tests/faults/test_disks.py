@@ -1,17 +1,14 @@
 """A disk that is full, read-only, slow or corrupt costs records and lines, never a run; it is said, and it heals."""
 
 import os
-import shutil
-import signal
 import sqlite3
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from conftest import eventually
 from disks import disk, remount
+from tampering import TRACED, fill, tampered
 from witness import Witnessed, witnessed
 
 TALKER = """
@@ -20,42 +17,11 @@ command = "while :; do echo line; sleep 0.05; done"
 shell = true
 """
 
-TRACED = pytest.mark.skipif(shutil.which("strace") is None, reason="strace makes the disk sick")
-
-
-@contextmanager
-def tampered(pid: int, *options: str) -> Iterator[None]:
-    """Have system calls of a process fail or take long."""
-    command = ["strace", "-f", "-qq", "-o", "/dev/null", *options, "-p", str(pid)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as strace:
-        eventually(lambda: _is_traced(pid))
-        try:
-            yield
-        finally:
-            strace.send_signal(signal.SIGINT)
-            strace.wait()
-
-
-def _is_traced(pid: int) -> bool:
-    return "TracerPid:\t0\n" not in Path(f"/proc/{pid}/status").read_text()
-
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[Witnessed]:
     with disk(tmp_path / "disk", "2M"), witnessed(tmp_path) as made:
         yield made
-
-
-def fill(folder: Path) -> Path:
-    """Leave no room on a disk."""
-    hog = folder / "hog"
-    with hog.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"x" * 4096)
-        except OSError:
-            pass
-    return hog
 
 
 def rows(app: Witnessed) -> int:
