@@ -149,6 +149,7 @@ class Board:
         if slot.wanted is Wanted.HELD:
             slot, orders = drop_made_up(slot, "stopped by hand", now, self._context)
             effects.actions += orders
+            unfolded = replace(unfolded, table=slot.table) if unfolded and slot.table else None
         self._put(slot)
         effects.actions.append(Keep(slot.saved()))
         self._apply(slot.id, Begun(), now, effects)

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from world import SECOND, START, World, later, long_lived, periodic, replace, worker
+from world import SECOND, START, World, at, later, long_lived, periodic, replace, worker
 
 from supervisor.core.actions import Kill, Spawn, Stop
 from supervisor.core.events import Cause, Elapsed, RestartRequested, StartRequested, StopRequested
@@ -11,7 +11,7 @@ from supervisor.core.exits import Code, Exit, Lost, NotStarted, Signalled, Succe
 from supervisor.core.job import Backoff as BackoffRule
 from supervisor.core.job import Limit, OnGiveUp, Restart, Supervision
 from supervisor.core.policy import Again, GiveUp, Leave, Rest, charge, decide, delay
-from supervisor.core.runs import Outcome, SlotId, Trigger
+from supervisor.core.runs import NotRun, Outcome, SlotId, Trigger
 from supervisor.core.states import Backoff, Failed, Finished, Idle, Running, Stopped, Stopping, Ticking
 
 CLEAN, BAD = Code(0), Code(1)
@@ -164,6 +164,18 @@ def test_stop_by_hand_holds_and_is_not_judged() -> None:
     assert isinstance(world.state("web"), Stopped)
     assert world.saved[SlotId("web")].held
     assert world.board.slots[SlotId("web")].tally.failures == 0
+
+
+def test_what_a_held_job_missed_while_the_supervisor_was_down_has_one_row_and_is_never_made_up() -> None:
+    world = World((periodic(),))
+    world.tell("poll", StopRequested())
+    following = world.killed(until=at("12:06"))
+    missed = [(row.run.due_at, row.reason) for row in following.rows if isinstance(row, NotRun)]
+    assert missed == [(at("12:05"), "stopped by hand")]
+    following.tell("poll", StartRequested())
+    following.until(at("12:09"))
+    assert [row for row in following.rows if not isinstance(row, NotRun)] == []
+    assert len(following.rows) == 1
 
 
 def test_a_held_job_stays_held_over_a_restart_of_the_supervisor() -> None:
