@@ -13,6 +13,7 @@ from supervisor import clock
 from supervisor.cli.commands import as_json
 from supervisor.cli.commands import command as jobvisor
 from supervisor.cli.forecast_view import FEW, as_mapping, lines
+from supervisor.cli.groups import groups_of
 from supervisor.cli.instants import instant
 from supervisor.cli.place import Place
 from supervisor.core.board import Rules
@@ -65,7 +66,8 @@ def command(  # its options
 
 
 def _chosen(manifest: Manifest, names: tuple[str, ...]) -> frozenset[str]:
-    chosen = select(names, [job.name for job in manifest.jobs]) if names else [job.name for job in manifest.jobs]
+    jobs, groups = [job.name for job in manifest.jobs], groups_of(manifest)
+    chosen = select(names, jobs, groups, tuple(groups)) if names else jobs
     if isinstance(chosen, Unmatched):
         raise NoSuchJobError(str(chosen))
     return frozenset(chosen)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from supervisor.cli.groups import groups_of
 from supervisor.cli.place import Place
 from supervisor.core.job import Job
 from supervisor.core.manifest import Manifest
@@ -37,7 +38,8 @@ def named(place: Place, words: Sequence[str], start: datetime) -> list[JobTimes]
         return None
     manifest = load(place.path(), os.environ)
     labels = {job.label(number): job for job in manifest.jobs for number in range(1, job.instances + 1)}
-    chosen = select(words, tuple(labels)) if words else list(labels)
+    groups = groups_of(manifest)
+    chosen = select(words, tuple(labels), groups, tuple(groups)) if words else list(labels)
     if isinstance(chosen, Unmatched):
         if is_one:
             raise JobvisorError(f'"{words[0]}": {_why_no_expression(words[0])}; and {chosen}')

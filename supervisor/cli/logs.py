@@ -14,6 +14,7 @@ import click
 
 from supervisor.cli.commands import as_json
 from supervisor.cli.commands import command as jobvisor
+from supervisor.cli.groups import groups_at
 from supervisor.cli.instants import past
 from supervisor.cli.place import Place
 from supervisor.core.job import LogMode
@@ -75,7 +76,11 @@ def _chosen(place: Place, log_dir: Path, names: Sequence[str]) -> list[str]:
     known = labels(log_dir)
     if not names:
         return known
-    chosen = select(names, [*known, *(label for label in place.labels() if label not in known)])
+    meant = [*known, *(label for label in place.labels() if label not in known)]
+    chosen = select(names, meant)
+    if isinstance(chosen, Unmatched):
+        groups = groups_at(place)
+        chosen = select(names, meant, groups, tuple(groups))
     if isinstance(chosen, Unmatched):
         raise NoSuchJobError(str(chosen))
     return chosen

@@ -75,7 +75,8 @@ def command(  # its options
     """Print the coming due times of a cron expression, of an interval, or of the manifest's jobs.
 
     Exits 1 with the reason where an expression, duration or zone is rejected. A job's grid is the one that the record
-    of runs has saved; one that was never seen begins at --after.
+    of runs has saved; one that was never seen begins at --after. As JSON the times of an expression or an interval
+    are a list of strings, those of jobs a list of {"job", "due_at"}.
     """
     if words and every is not None:
         raise click.UsageError("give an expression or --every, not both")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from supervisor.cli.groups import groups_at
 from supervisor.cli.place import Place
 from supervisor.core.names import Unmatched, select
 from supervisor.errors import NoSuchJobError
@@ -27,6 +28,9 @@ def recorded(place: Place, path: Path, names: Sequence[str]) -> list[str] | None
             chosen[name] = None
             continue
         found = select([name], known)
+        if isinstance(found, Unmatched):
+            groups = groups_at(place)
+            found = select([name], known, groups, tuple(groups))
         if isinstance(found, Unmatched):
             raise NoSuchJobError(str(found))
         chosen |= dict.fromkeys(label if ":" in name else label.partition(":")[0] for label in found)

@@ -133,7 +133,9 @@ class Board:
         slot = self.slots[slot_id]
         is_free = isinstance(slot.state, Waiting | Finished | Failed)
         if is_free and slot.is_periodic and row.run.due_at is not None and not slot.paused:
-            retry = retry_after(slot, row.run, now, self._context)
+            limit = slot.job.timing.deadline
+            deadline_at = None if limit is None else now.mono + limit - (now.wall - row.started_at)
+            retry = retry_after(slot, row.run, now, self._context, deadline_at=deadline_at)
             if retry is not None:
                 self._put(replace(slot, state=retry))
 

@@ -135,6 +135,15 @@ def test_the_attempt_that_runs_at_the_deadline_is_stopped_and_none_follows() -> 
     assert [row.reason for row in world.rows if isinstance(row, Closed)][-1] == "deadline"
 
 
+@pytest.mark.parametrize(("deadline", "expected"), [(MINUTE, []), (10 * MINUTE, ["ok"])])
+def test_the_deadline_goes_on_while_the_supervisor_is_down(deadline: timedelta, expected: list[str]) -> None:
+    first = World((retrying(SECOND, retries=1, deadline=deadline),))
+    first.until(at("12:05:30"))
+    second = first.killed(until=at("12:07"))
+    second.until(at("12:08"), lasting=SECOND)
+    assert [outcome for _, outcome in second.finals("poll")[1:]] == expected
+
+
 def test_a_retry_without_room_is_missed_at_the_deadline() -> None:
     jobs = (periodic("other", schedule=Every(interval=HOUR, offset=SECOND)), retrying(MINUTE, Every(interval=HOUR)))
     jobs = (jobs[0], replace(jobs[1], timing=periodic(retries=9, deadline=10 * MINUTE).timing))
