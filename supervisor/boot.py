@@ -80,7 +80,7 @@ def _supervise(
 
     from supervisor.statedir import Vacancy  # noqa: PLC0415
 
-    with _without_openssl():
+    with _without_ballast():
         import hashlib  # noqa: F401, PLC0415  # for the names of cgroups
 
     @cache
@@ -113,7 +113,7 @@ def _supervise(
 
 def _open_log(manifest: "Manifest") -> "OwnLog":
     """Have loguru write our own log from now on."""
-    with _without_openssl():
+    with _without_ballast():
         from supervisor.ownlog import open_log  # noqa: PLC0415
 
     own = manifest.settings
@@ -126,12 +126,12 @@ def _open_log(manifest: "Manifest") -> "OwnLog":
 
 
 @contextmanager
-def _without_openssl() -> Iterator[None]:
-    """Have imports find no OpenSSL: nothing of ours uses its TLS or hashes, and it is all memory.
+def _without_ballast() -> Iterator[None]:
+    """Have imports find no OpenSSL and no compression: nothing of ours uses them, and they are all memory.
 
-    ``asyncio`` and ``hashlib`` are made for Pythons that have none. Who imports ``ssl`` later gets it.
+    The standard library's modules are made for Pythons that have none. Who imports them later gets them.
     """
-    absent = [name for name in ("ssl", "_hashlib") if name not in sys.modules]
+    absent = [name for name in ("ssl", "_hashlib", "bz2", "lzma") if name not in sys.modules]
     for name in absent:
         sys.modules[name] = None  # type: ignore[assignment]  # this is how an import is made to fail
     try:

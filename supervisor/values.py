@@ -64,11 +64,19 @@ else:
         """
         cls = value.__class__
         new = cls.__new__(cls)
-        for name, read, write in cls.__accesses__:
+        for name, read, write in _accesses.get(cls) or _accesses_of(cls):
             write(new, changes.pop(name) if name in changes else read(value))
         if changes:
             raise TypeError(f"{cls.__qualname__} has no field {', '.join(map(repr, changes))}")
         return new
+
+    _accesses: dict[type, tuple[tuple[str, Any, Any], ...]] = {}
+    """How the fields of a class are read and written, for those classes that were asked."""
+
+    def _accesses_of(cls: type) -> tuple[tuple[str, Any, Any], ...]:
+        slots = [(each.name, getattr(cls, each.name)) for each in cls.__fields__]
+        _accesses[cls] = tuple((name, slot.__get__, slot.__set__) for name, slot in slots)
+        return _accesses[cls]
 
     def _made(cls: type, *, is_frozen: bool, is_keyword: bool, is_ordered: bool) -> type:
         own = {name: _field(cls, name, is_keyword=is_keyword) for name in cls.__annotations__}
@@ -86,8 +94,6 @@ else:
         if is_ordered:
             space["__lt__"] = _lt_by(key)
         made = type(cls)(cls.__name__, cls.__bases__, space)
-        slots = [(each.name, getattr(made, each.name)) for each in every]
-        made.__accesses__ = tuple((name, slot.__get__, slot.__set__) for name, slot in slots)
         made.__init__ = _init_of(made)
         return made
 
@@ -161,5 +167,5 @@ else:
         return [getattr(self, each.name) for each in self.__fields__]
 
     def _restore(self: Any, state: list[Any]) -> None:
-        for (_, _, write), value in zip(self.__accesses__, state, strict=True):
+        for (_, _, write), value in zip(_accesses_of(self.__class__), state, strict=True):
             write(self, value)
