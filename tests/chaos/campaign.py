@@ -142,7 +142,10 @@ class Campaign:
     def write(self, *, note: str = "") -> None:
         extra = EXTRA if self.has_extra else ""
         edited = DEFAULTS.replace("[jobs.family]", f'[jobs.family]\ndescription = "{note}"')
-        self.program.write(edited + extra, chaos=WRITERS)
+        # whole at any time, as editors write: a reload of half a manifest would remove the other half
+        new = self.folder / f"jobs.toml.{threading.get_ident()}"
+        new.write_text(edited + extra)
+        new.replace(self.folder / "jobs.toml")
 
     def run(self) -> None:
         """Start the supervisor, or the next one after a kill."""
@@ -426,6 +429,7 @@ class Campaign:
 def campaign(folder: Path, seed: int) -> Iterator[Campaign]:
     """Begin a campaign, and leave nothing of it behind."""
     made = Campaign(folder, seed)
+    made.program.write("", chaos=WRITERS)
     made.write()
     made.run()
     try:
