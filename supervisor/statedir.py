@@ -20,10 +20,13 @@ def make_private(folder: Path) -> None:
 
     Raises:
         JobvisorError: it cannot be created, or is not ours alone to write: whoever else can could put a file or a link
-            of his own in the place of each that is kept there.
+            of his own in the place of each that is kept there, or another folder in the place of this one.
     """
+    _refuse_shared_above(folder)
     try:
-        folder.mkdir(mode=0o700, parents=True)
+        for above in reversed([each for each in folder.parents if not each.exists()]):
+            above.mkdir(mode=0o755, exist_ok=True)  # for us alone to write, also where the umask forbids nothing
+        folder.mkdir(mode=0o700)
     except FileExistsError:
         if not folder.is_dir():
             raise JobvisorError(f"{folder} is not a folder; move it away or name another one in [supervisor]") from None
@@ -32,6 +35,20 @@ def make_private(folder: Path) -> None:
         raise JobvisorError(f"cannot create {folder}: {error.strerror}") from error
     else:
         folder.chmod(0o700)
+
+
+def _refuse_shared_above(folder: Path) -> None:
+    """Refuse a folder in one where everybody may rename what is in it; in one that is sticky (/tmp) only owners may."""
+    for above in folder.resolve().parents:
+        try:
+            mode = above.stat().st_mode
+        except OSError:
+            continue  # not there yet, or not ours to see: what is made of it is told then
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            raise JobvisorError(
+                f"everybody can write to {above}, and so put another folder in the place of {folder}; "
+                f"take that right away: chmod o-w {above}"
+            )
 
 
 def _refuse_shared(folder: Path) -> None:

@@ -105,6 +105,28 @@ def test_a_folder_that_everybody_can_write_to_is_refused(tmp_path: Path) -> None
         make_private(tmp_path / "state")
 
 
+def test_a_folder_in_one_where_everybody_may_rename_it_is_refused(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    (tmp_path / "link").symlink_to(shared)
+    for way in (shared, tmp_path / "link"):
+        with pytest.raises(JobvisorError, match=f"everybody can write to {shared}, and so put another folder"):
+            make_private(way / "app" / "state")
+    assert list(shared.iterdir()) == []
+    shared.chmod(0o1777)  # as /tmp is: there only the owner may
+    make_private(shared / "app" / "state")
+
+
+def test_the_folders_above_a_new_one_are_for_nobody_else_to_write_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        make_private(tmp_path / "above" / "further" / "state")
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE((tmp_path / each).stat().st_mode) for each in ("above", "above/further")] == [0o755, 0o755]
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")
 def test_a_folder_or_a_link_of_somebody_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir(mode=0o700)

@@ -177,6 +177,8 @@ class LogServer:
     def _obey(self, order: Message, fds: list[int]) -> None:
         match order:
             case {"order": "open"}:
+                if not fds:  # the next one has what is left to the supervisor
+                    sys.exit("log: no descriptor left for the output of a job; the log process ends")
                 self._take_on(order, fds.pop())
             case {"order": "tail", "ask": ask, "run_id": run_id}:
                 run = self._runs.get(run_id)

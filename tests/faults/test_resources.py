@@ -98,3 +98,22 @@ def test_no_descriptors_in_the_fork_server(app: Witnessed) -> None:
     app.eventually_job("late", state="running", health="ok")
     app.goes_on()
     assert app.job("steady")["pid"] == steady
+
+
+def test_no_descriptors_in_the_log_process(app: Witnessed) -> None:
+    """It is replaced; each pipe's end is still with the supervisor, so what is printed meanwhile waits there."""
+    app.supervise(f'{STEADY}[jobs.late]\ncommand = "echo late; sleep 1000"\nshell = true\n{QUICK}')
+    steady = app.eventually_job("steady", state="running")["pid"]
+    late = app.eventually_job("late", state="running")["pid"]
+    eventually(lambda: "late" in app.output("late"))
+    server = app.part("logs.process")
+    highest = max(int(each.name) for each in Path(f"/proc/{server}/fd").iterdir())
+    _, hard = resource.prlimit(server, resource.RLIMIT_NOFILE)
+    resource.prlimit(server, resource.RLIMIT_NOFILE, (min(highest + 1, 4), hard))
+    os.kill(late, 9)
+    app.warns("log: the log process had to be replaced")
+    app.goes_on()
+    eventually(lambda: app.output("late").count("late") == 2)
+    assert "log: no descriptor left for the output of a job" in app.log
+    assert app.job("steady")["pid"] == steady
+    assert "Traceback" not in app.log
