@@ -159,6 +159,7 @@ def test_no_mistake_is_answered_with_a_traceback_or_with_nothing(listed: str) ->
 ELSEWHERE = {
     "; give it to the supervisor's user, or name another one": "a folder of another user: tests/test_statedir.py",
     "; take that right away: chmod o-w": "a folder that all may write: tests/test_statedir.py",
+    ", and so put another folder in the place of ": "a folder that all may write: tests/test_statedir.py",
     "; this supervisor is version": "another version of Jobvisor asks",
     '"names" must be a list of strings': "no command asks so",
     '"instances" must be a table of numbers': "no command asks so",
