@@ -159,7 +159,7 @@ class Answers:
             "jobs": report(
                 slots, self._shell.vitals(), now, lambda slot: why(board.tree, slot), self._shell.progress()
             ),
-            "groups": report_groups(board.tree, now),
+            "groups": report_groups(board.tree, now, dict.fromkeys(slot.id.job for slot in slots)),
             "warnings": self._shell.warnings() if board.ending is None else ["stopping"],
         }
 

@@ -83,7 +83,7 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
     """Yield what people read, part by part."""
     yield f"{told['name']} ({told['where']})"
     if told["instances"]:
-        yield from status_lines({"jobs": told["instances"], "warnings": []}, time.time())
+        yield from status_lines({"jobs": told["instances"], "groups": [], "warnings": []}, time.time())
     else:
         yield "no supervisor is running"
     yield from _part("settings", aligned(("KEY", "VALUE", "FROM"), [_setting(each) for each in told["settings"]]))

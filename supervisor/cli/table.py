@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any
 
 HEADERS = ("NAME", "STATE", "PID", "UP/AGO", "RUNS", "FAIL", "CPU", "RSS", "LAST", "NEXT", "HEALTH")
-_DISPENSABLE = ("RSS", "CPU", "FAIL", "RUNS", "UP/AGO", "PID", "LAST", "NEXT")
+GROUP_HEADERS = ("GROUP", "STATE", "RESTARTS", "HEALTH")
+_DISPENSABLE = ("RSS", "CPU", "FAIL", "RUNS", "UP/AGO", "PID", "LAST", "NEXT", "RESTARTS")
 """Columns in the order in which a narrow terminal does without them."""
 LEAST_HEALTH = 10
 """Characters of HEALTH for which there is always room."""
@@ -51,33 +52,47 @@ def one_line(text: str) -> str:
 
 
 def status_lines(status: dict[str, Any], now: float, *, width: int | None = None, coloured: bool = False) -> list[str]:
-    """Return the table of ``status`` and the warnings under it.
+    """Return the table of ``status``, that of the groups where there are any, and the warnings under it.
 
     ``now`` is in seconds since the epoch. Where a terminal is ``width`` columns wide, columns that tell least are left
     out until there is room for the health, which is cut to fit.
     """
-    jobs = status["jobs"]
+    jobs, groups = status["jobs"], status["groups"]
     several = {job["name"] for job in jobs if job["instance"] > 1}
     rows = [_row(job, job["name"] in several, now) for job in jobs]
-    heads = _heads(rows, width)
-    lines = []
-    for head, row, job in zip(heads, (HEADERS, *rows), (None, *jobs), strict=True):
-        line = f"{head}  {row[-1]}"
-        if width is not None and len(line) > width:
-            line = line[: max(1, width - 1)] + "…"
-        if coloured and job is not None and len(line) > len(head) + 2:
-            line = f"{line[: len(head) + 2]}\x1b[{_COLOURS.get(job['health'], 0)}m{line[len(head) + 2 :]}\x1b[0m"
-        lines.append(line)
+    lines = _table(HEADERS, rows, jobs, width=width, coloured=coloured)
+    if groups:
+        lines += ["", *_table(GROUP_HEADERS, list(map(_group_row, groups)), groups, width=width, coloured=coloured)]
     return [*lines, *(f"warning: {one_line(warning)}" for warning in status["warnings"])]
 
 
-def _heads(rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
+def _table(
+    headers: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    told: Sequence[dict[str, Any]],
+    *,
+    width: int | None,
+    coloured: bool,
+) -> list[str]:
+    """Return a table whose last column is the health of what each row tells of."""
+    lines = []
+    for head, row, each in zip(_heads(headers, rows, width), (headers, *rows), (None, *told), strict=True):
+        line = f"{head}  {row[-1]}"
+        if width is not None and len(line) > width:
+            line = line[: max(1, width - 1)] + "…"
+        if coloured and each is not None and len(line) > len(head) + 2:
+            line = f"{line[: len(head) + 2]}\x1b[{_COLOURS.get(each['health'], 0)}m{line[len(head) + 2 :]}\x1b[0m"
+        lines.append(line)
+    return lines
+
+
+def _heads(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
     """Return the lines without HEALTH, in as many columns as a terminal so wide has room for."""
-    columns, heads = list(HEADERS[:-1]), []
-    for dropped in (None, *_DISPENSABLE):
+    columns, heads = list(headers[:-1]), []
+    for dropped in (None, *(each for each in _DISPENSABLE if each in headers)):
         if dropped is not None:
             columns.remove(dropped)
-        places = [HEADERS.index(column) for column in columns]
+        places = [headers.index(column) for column in columns]
         heads = aligned(columns, [[row[place] for place in places] for row in rows], filled=True)
         if width is None or len(heads[0]) + 2 + LEAST_HEALTH <= width:
             break
@@ -99,6 +114,11 @@ def _row(job: dict[str, Any], is_one_of_several: bool, now: float) -> tuple[str,
         f"in {short(_seconds(next_due) - now)}" if next_due else "-",
         one_line(f"{job['health']}: {job['reason']}" if job["reason"] else job["health"]) + _bar(job["progress"]),
     )
+
+
+def _group_row(group: dict[str, Any]) -> tuple[str, ...]:
+    gave_up = f": gave up, until `jobvisor start {group['name']}`" if group["state"] == "failed" else ""
+    return group["name"], group["state"], str(group["restarts"]), group["health"] + gave_up
 
 
 def _bar(progress: dict[str, Any] | None) -> str:

@@ -223,3 +223,36 @@ def test_one_line_of_any_text() -> None:
 def test_progress_is_a_bar_behind_the_health(progress: dict[str, Any], shown: str) -> None:
     [_, line] = lines(status(job("load", "running", progress=progress)))
     assert cells(line)[-1] == shown
+
+
+GROUPS = SAMPLE | {
+    "groups": [
+        {"name": "pipeline", "state": "running", "health": "ok", "restarts": 0},
+        {"name": "shop", "state": "failed", "health": "failing", "restarts": 12},
+    ]
+}
+
+
+def test_groups_have_a_table_of_their_own_below_the_jobs() -> None:
+    shown = lines(GROUPS | {"warnings": ["history not writable"]})
+    assert shown[: len(lines(SAMPLE))] == lines(SAMPLE)
+    assert shown[len(lines(SAMPLE)) :] == [
+        "",
+        "GROUP     STATE    RESTARTS  HEALTH",
+        "pipeline  running  0         ok",
+        "shop      failed   12        failing: gave up, until `jobvisor start shop`",
+        "warning: history not writable",
+    ]
+
+
+def test_groups_on_a_narrow_terminal_lose_their_restarts_first() -> None:
+    shown = lines(GROUPS, width=32)[-3:]
+    assert [cells(line) for line in shown] == [
+        ["GROUP", "STATE", "HEALTH"],
+        ["pipeline", "running", "ok"],
+        ["shop", "failed", "failing: gav…"],
+    ]
+
+
+def test_the_health_of_groups_is_coloured_too() -> None:
+    assert lines(GROUPS, coloured=True)[-1].endswith("\x1b[31mfailing: gave up, until `jobvisor start shop`\x1b[0m")

@@ -1,5 +1,6 @@
 """What ``status`` says of each group."""
 
+from collections.abc import Container
 from typing import Any
 
 from supervisor.core.instants import Now
@@ -10,9 +11,13 @@ from supervisor.core.tree.phase import Branch, Fenced, Lowering, Raised
 from supervisor.core.tree.tree import Tree
 
 
-def report_groups(tree: Tree, now: Now) -> list[dict[str, Any]]:
-    """Return the ``groups`` of ``status --json``, in manifest order."""
-    return [_row(tree, branch, now) for branch in tree.branches.values()]
+def report_groups(tree: Tree, now: Now, jobs: Container[str] | None = None) -> list[dict[str, Any]]:
+    """Return the ``groups`` of ``status --json``, in manifest order: all, or those around some jobs."""
+    return [
+        _row(tree, branch, now)
+        for name, branch in tree.branches.items()
+        if jobs is None or any(job in jobs for job in tree.shape.jobs_below(name))
+    ]
 
 
 def _row(tree: Tree, branch: Branch, now: Now) -> dict[str, Any]:
