@@ -40,10 +40,18 @@ class Engine(Protocol):
 class Dialogue:
     """Each method gets the slots that the request names, and its parameters."""
 
-    def __init__(self, engine: Engine, waiters: Waiters, look: Callable[[SlotId], Slot | None]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        waiters: Waiters,
+        look: Callable[[SlotId], Slot | None],
+        beside: Callable[[SlotId], Sequence[Slot]],
+    ) -> None:
+        """``beside`` returns the runs beside a slot's own (overlap = "allow")."""
         self._engine = engine
         self._waiters = waiters
         self._look = look
+        self._beside = beside
         self.methods: Mapping[str, Callable[[Sequence[Slot], dict[str, Any]], Awaitable[dict[str, Any]]]] = {
             "call": self._call,
             "cast": self._cast,
@@ -108,7 +116,11 @@ class Dialogue:
         number = params.get("signal")
         if number not in signal.valid_signals():
             raise ControlError(2, '"signal" must be the number of a signal')
-        return {"jobs": [self._signalled(slot, number) for slot in slots]}
+        return {"jobs": [self._signalled(each, number) for slot in slots for each in self._at_work(slot) or (slot,)]}
+
+    def _at_work(self, slot: Slot) -> list[Slot]:
+        """Return the slot and the runs beside it, those that have a process."""
+        return [each for each in (slot, *self._beside(slot.id)) if process_of(each.state) is not None]
 
     def _signalled(self, slot: Slot, number: int) -> dict[str, Any]:
         process = process_of(slot.state)
@@ -129,11 +141,15 @@ class Dialogue:
             raise ControlError(
                 1, f"{slot.label} runs a command: only a Python function or Worker (`run`) can show its stack"
             )
-        text = await self._engine.stack(_run_id(slot))
-        if text == NONE:
+        runs = self._at_work(slot) or [slot]
+        texts = [await self._engine.stack(_run_id(each)) for each in runs]
+        if set(texts) == {NONE}:
             raise ControlError(1, f"{slot.label}: {NONE}")
-        process = process_of(slot.state)
-        return {"name": slot.label, "pid": process.pid if process else None, "stack": text}
+        first, *others = (process for each in runs if (process := process_of(each.state)) is not None)
+        if others:
+            heads = (f"run {process.run.run_id}, pid {process.pid}:" for process in (first, *others))
+            texts = [f"{head}\n{text}" for head, text in zip(heads, texts, strict=True)]
+        return {"name": slot.label, "pid": first.pid, "stack": "\n".join(texts)}
 
 
 def _one(slots: Sequence[Slot]) -> Slot:

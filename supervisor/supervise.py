@@ -138,7 +138,7 @@ class Supervisor:
             checkpointed=self._checkpoints.ask,
             standby=helpers.fork_server,
         )
-        self.dialogue = Dialogue(self._engine, self.waiters, self._slot)
+        self.dialogue = Dialogue(self._engine, self.waiters, self._slot, self._beside)
         self._strangers = Strangers(self._loop)
         self._service = service(self._loop, os.environ, warn=logger.warning, hindrance=self._hindrance)
         self.reloads = Reloads(self, self._engine, self._service)
@@ -170,7 +170,7 @@ class Supervisor:
             _rules(manifest), seed=recovered.installation, boot=boot_id(), next_run_id=recovered.next_run_id
         )
         for lost in recovered.lost:
-            logger.warning("{}: run {} was lost: {}", lost.run.slot.job, lost.run.run_id, lost.reason)
+            logger.warning("{}: run {} was lost: {}", _label(manifest, lost.run.slot), lost.run.run_id, lost.reason)
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
@@ -313,6 +313,9 @@ class Supervisor:
     def _slot(self, slot_id: SlotId) -> Slot | None:
         return self.board.slots.get(slot_id)
 
+    def _beside(self, slot_id: SlotId) -> list[Slot]:
+        return [self.board.slots[lane] for lane in self.board.lanes(slot_id)]
+
     def _hindrance(self, slot: Slot) -> str | None:
         return hindrance(self.board.tree, slot)
 
@@ -445,6 +448,11 @@ class Supervisor:
             self._vitals.sample(self._loop)
             self._engine.check()
             self._logs.check()
+
+
+def _label(manifest: Manifest, slot: SlotId) -> str:
+    """Return what people call a slot; of a job that is no longer in the manifest, its name."""
+    return next((job.label(slot.instance) for job in manifest.jobs if job.name == slot.job), slot.job)
 
 
 def _rules(manifest: Manifest) -> Rules:

@@ -1,6 +1,7 @@
 """What an operator finds after the supervisor was started again: give-up, limits and the number of instances."""
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,6 +69,7 @@ def test_what_a_person_has_to_see_to_is_still_there_after_a_restart(app: Program
     eventually(lambda: states(app)["web:3"] == "running")
     assert states(app) == before == before | {"broken:1": "failed", "left:1": "failed", "right:1": "blocked"}
     assert "broken: not started, it gave up before (gave up after 2 restarts in 1m: exit 1)" in app.log
+    assert bool(re.search(r"web:2: run \d+ was lost", app.log)) is (how is signal.SIGKILL)
     assert app.ctl("status").returncode == 3
     assert app.ctl("start", "pair").returncode == 0
     assert (states(app)["left:1"], states(app)["pair"]) == ("running", "running")

@@ -228,6 +228,24 @@ def test_stack_prints_the_jobs_own_frames_and_the_job_goes_on(talking: Program) 
     assert talking.job("web")["pid"] == pid
 
 
+def test_stack_and_signal_reach_every_run_of_a_job_whose_runs_overlap(app: Program) -> None:
+    job = '[jobs.slow]\nrun = "jobs.sleeper:run"\nevery = "1h"\noverlap = "allow"\nmax_parallel = 3\n'
+    app.write(job, sleeper=SLEEPER)
+    app.run()
+    for _ in range(2):
+        assert app.ctl("trigger", "slow").returncode == 0
+    eventually(lambda: app.output("slow").count("up") == 2)
+    own = app.job("slow")["pid"]
+    stacks = app.json("stack", "slow")
+    assert stacks["pid"] == own
+    heads = [line for line in stacks["stack"].splitlines() if line.startswith("run ")]
+    assert len(heads) == stacks["stack"].count(" in nap") == 2
+    assert heads[0] == f"run {heads[0].split()[1].rstrip(',')}, pid {own}:"
+    sent = app.json("signal", "slow", "KILL")
+    assert len({each["pid"] for each in sent}) == 2
+    eventually(lambda: app.job("slow")["failures"] == 2)
+
+
 def test_what_has_no_stack_says_why(talking: Program) -> None:
     assert refused(talking, "stack", "program") == (
         "program runs a command: only a Python function or Worker (`run`) can show its stack"

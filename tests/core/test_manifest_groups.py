@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from manifests import parsed, problems
 
-from supervisor.core.job import Backoff, Limit, OnGiveUp
+from supervisor.core.job import Backoff, Limit, OnGiveUp, Origin
 from supervisor.core.tree.group import Strategy
 from supervisor.core.tree.shape import shape_of
 
@@ -118,6 +118,38 @@ def test_what_is_wrong_is_told_with_its_place(text: str, told: str) -> None:
 def test_jobs_that_would_wait_for_each_other_are_refused_with_the_path(text: str, path: str) -> None:
     [found] = problems(text)
     assert found.endswith(f"none of these could ever start, as each waits for the next: {path}")
+
+
+def test_every_circle_is_told_beside_names_that_nobody_has() -> None:
+    text = (
+        run("a", after='["b", "nobody"]') + run("b", after='["a"]') + run("x", after='["y"]') + run("y", after='["x"]')
+    )
+    found = problems("[groups.g]\n" + text + run("c", group='"g"', after='["g"]'))
+    assert [each.partition(": ")[2] for each in found] == [
+        'jobs.a.after[1]: there is no job "nobody"',
+        "jobs.a.after: none of these could ever start, as each waits for the next: a → b → a",
+        "jobs.x.after: none of these could ever start, as each waits for the next: x → y → x",
+        'jobs.c.after[0]: "g" is a group; name jobs, such as its last',
+    ]
+
+
+def test_a_circle_is_told_beside_a_job_that_cannot_be_made() -> None:
+    found = problems(run("a", after='["b"]') + run("b", after='["a"]') + '[jobs.x]\ncommand = "y"\nretries = 1\n')
+    assert len(found) == 2
+    assert found[0].endswith(": a → b → a")
+    assert found[1].startswith("jobs.toml:9: jobs.x.retries: ")
+
+
+def test_a_job_behind_a_circle_is_not_told_as_part_of_it() -> None:
+    [found] = problems(run("z", after='["a"]') + run("a", after='["b"]') + run("b", after='["a"]'))
+    assert found.endswith(": a → b → a")
+
+
+def test_what_a_group_settles_for_its_members_is_theirs() -> None:
+    text = '[defaults]\non_give_up = "fence"\n[groups.g]\non_give_up = "escalate"\n' + run("a", group='"g"')
+    [job] = parsed(text).jobs
+    assert job.supervision.on_give_up == "escalate"
+    assert job.origins["on_give_up"] == Origin("group", "jobs.toml:4")
 
 
 def test_a_group_without_jobs_is_a_warning() -> None:

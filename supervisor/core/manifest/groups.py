@@ -12,7 +12,7 @@ from supervisor.core.manifest.problems import Problems, Source
 from supervisor.core.manifest.tables import read_table
 from supervisor.core.manifest.wording import near
 from supervisor.core.tree.group import Group
-from supervisor.core.tree.shape import wait_cycle
+from supervisor.core.tree.shape import wait_cycles
 from supervisor.values import replace
 
 
@@ -80,8 +80,7 @@ def check_waits(
     jobs: Sequence[Job], groups: Mapping[str, Group], places: Mapping[str, Source], found: Problems
 ) -> None:
     """Note names in ``after`` that no job has, and jobs that would wait for each other for ever."""
-    known = tuple(job.name for job in jobs)
-    before = len(found.found)
+    known = tuple(places)
     for job in jobs:
         for index, name in enumerate(job.after):
             if name not in places and name not in groups:
@@ -91,10 +90,8 @@ def check_waits(
             elif name in groups:
                 what = f'"{name}" is a group; name jobs, such as its last'
                 found.add(places[job.name], ("jobs", job.name, "after", index), what)
-    if len(found.found) > before:
-        return
-    cycle = wait_cycle(jobs, tuple(groups.values()))
-    if cycle:
+    known_waits = [replace(job, after=tuple(name for name in job.after if name in places)) for job in jobs]
+    for cycle in wait_cycles(known_waits, tuple(groups.values())):
         path = " → ".join((*cycle, cycle[0]))
         first = next(name for name in cycle if name in places)
         what = f"none of these could ever start, as each waits for the next: {path}"

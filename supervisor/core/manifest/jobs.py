@@ -37,6 +37,7 @@ from supervisor.core.tree.group import Group
 _KNOWN = tuple(JOB)
 _TIMING = tuple(name for name in TIMING if name not in {"timezone", "align", "offset"})
 _OF_THE_GROUP = ("max_restarts", "within", "on_give_up")
+"""Keys that a group settles for its members."""
 _SUPERVISION = (
     "restart",
     "success_exit",
@@ -180,6 +181,7 @@ def _supervision(table: Merged, group: Group | None) -> Supervision:
     if group is not None:
         limit = group.limit
         backoff = backoff if "backoff" in table.own else group.backoff
+        values = {**values, "on_give_up": group.on_give_up}
     return Supervision(
         limit=limit,
         backoff=backoff,

@@ -9,7 +9,7 @@ from supervisor.core.manifest.problems import Source
 from supervisor.core.manifest.wording import Path
 from supervisor.core.tree.group import Group
 
-_LIMIT = ("max_restarts", "within")
+_LIMIT = ("max_restarts", "within", "on_give_up")
 """Keys that a group settles for its members, whatever the defaults say."""
 
 

@@ -53,8 +53,7 @@ def _manifest(sources: Sequence[Source], around: Surroundings, problems: Problem
         around, problems, timezone=settings.timezone, main=main, defaults=defaults, groups=groups, notifiers=known
     )
     jobs = tuple(job for table in tables if (job := maker.job(table.source, table.name, table.raw)) is not None)
-    if len(jobs) == len(tables):
-        check_waits(jobs, groups, {table.name: table.source for table in tables}, problems)
+    check_waits(jobs, groups, {table.name: table.source for table in tables}, problems)
     if not tables:
         problems.warn(main, (), "there are no jobs in it")
     for table in group_tables:

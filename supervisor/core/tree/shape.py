@@ -89,8 +89,8 @@ def _members(jobs: Sequence[Job], groups: Mapping[str, Group]) -> dict[str, tupl
     return {name: tuple(inside) for name, inside in found.items()}
 
 
-def wait_cycle(jobs: Sequence[Job], groups: Sequence[Group]) -> tuple[str, ...]:
-    """Return jobs and groups that wait for each other, each for the next and the last for the first; none is fine.
+def wait_cycles(jobs: Sequence[Job], groups: Sequence[Group]) -> Iterator[tuple[str, ...]]:
+    """Yield jobs and groups that wait for each other, each for the next and the last for the first; none is fine.
 
     A member waits for the one before it in its group to be ready, and is ready itself only when it has started.
     """
@@ -106,10 +106,11 @@ def wait_cycle(jobs: Sequence[Job], groups: Sequence[Group]) -> tuple[str, ...]:
                 del path[node]
             elif following in path:
                 nodes = list(path)
-                return tuple(dict.fromkeys(each for each, _ in nodes[nodes.index(following) :]))
+                yield tuple(dict.fromkeys(each for each, _ in nodes[nodes.index(following) :]))
+                done.update(path)
+                break
             else:
                 path[following] = iter(_waits_for(shape, following))
-    return ()
 
 
 _Node = tuple[str, bool]
