@@ -39,6 +39,7 @@ from supervisor.core.rows import drop_made_up
 from supervisor.core.runs import Closed, Forgotten, Opened, RunId, Saved, SavedGroup, SlotId, Trigger
 from supervisor.core.scales import Scales
 from supervisor.core.slot import Context, Slot, slot_of, to_save, with_lost
+from supervisor.core.snapshot import BoardSnapshot
 from supervisor.core.states import (
     Blocked,
     Failed,
@@ -414,6 +415,39 @@ class Board:
     @property
     def _has_room(self) -> bool:
         return self.rules.max_running is None or self._register.busy < self.rules.max_running
+
+    # -- as a value ----------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> BoardSnapshot:
+        """Return everything that this board knows, between two facts."""
+        following = next(self._context.ids)
+        self._context.ids = count(following)
+        return BoardSnapshot(
+            seed=self._context.seed,
+            boot=self._boot,
+            next_run_id=following,
+            slots=tuple(self.slots.values()),
+            jobs=self._jobs,
+            scaled=dict(self._scales.wanted),
+            blocked=tuple((due_at, slot_id) for due_at, _, slot_id in sorted(self._waiters)),
+            offset=self._offset,
+            kill_at=self.ending.kill_at if self.ending else None,
+            exit_code=self.ending.code if self.ending else None,
+            tree=self.tree.snapshot(),
+        )
+
+    @classmethod
+    def restored(cls, snapshot: BoardSnapshot, rules: Rules) -> "Board":
+        """Return a board that goes on where another one stood."""
+        self = cls(rules, seed=snapshot.seed, boot=snapshot.boot, next_run_id=snapshot.next_run_id)
+        self._jobs, self._scales.wanted, self._offset = snapshot.jobs, dict(snapshot.scaled), snapshot.offset
+        if snapshot.exit_code is not None:
+            self.ending = Ending(snapshot.kill_at, snapshot.exit_code)
+        for slot in snapshot.slots:
+            self._register.put(slot)
+        self._waiters = [(due_at, next(self._tickets), slot_id) for due_at, slot_id in snapshot.blocked]
+        self.tree.restore(snapshot.tree, snapshot.jobs)
+        return self
 
     # -- the one way in ------------------------------------------------------------------------------------------------
 

@@ -10,12 +10,13 @@ class Root:
 
     def __init__(self, limit: Limit) -> None:
         self.limit = limit
-        self._window: tuple[Now, ...] = ()
+        self.window: tuple[Now, ...] = ()
+        """Instants of the restarts that the limit still counts."""
 
     def allows(self, now: Now) -> bool:
         """Charge a restart, and tell whether the limit allows it."""
-        filled = charge(self._window, self.limit, now)
+        filled = charge(self.window, self.limit, now)
         if filled is None:
             return False
-        self._window = filled
+        self.window = filled
         return True

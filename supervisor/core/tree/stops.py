@@ -5,6 +5,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from supervisor.core.events import Cause, Event, HoldRequested
 from supervisor.core.runs import SlotId
 from supervisor.core.slot import Slot
+from supervisor.core.snapshot import StopsSnapshot
 from supervisor.core.tree.descent import Descent
 from supervisor.core.tree.readiness import is_up
 from supervisor.core.tree.shape import Shape
@@ -90,6 +91,23 @@ class Stops:
         """Forget all of them."""
         self._waiting.clear()
         self._of_groups.clear()
+
+    def snapshot(self) -> StopsSnapshot:
+        """Return them as they stand."""
+        waiting = (descent for descents in self._waiting.values() for descent in descents)
+        of_groups = {name: descent for name, descent in self._of_groups.items() if not descent.is_over}
+        descents = list(dict.fromkeys((*waiting, *of_groups.values())))
+        return StopsSnapshot(
+            descents=tuple(descent.snapshot() for descent in descents),
+            waiting=tuple((slot_id, tuple(map(descents.index, waits))) for slot_id, waits in self._waiting.items()),
+            of_groups=tuple((name, descents.index(descent)) for name, descent in of_groups.items()),
+        )
+
+    def restore(self, snapshot: StopsSnapshot) -> None:
+        """Go on with the descents of another board."""
+        descents = [Descent.restored(each) for each in snapshot.descents]
+        self._waiting = {slot_id: [descents[place] for place in places] for slot_id, places in snapshot.waiting}
+        self._of_groups = {name: descents[place] for name, place in snapshot.of_groups}
 
     def _leave(self, slot_id: SlotId, descents: Iterable[Descent]) -> None:
         """Let those wait no longer for a slot that waited for it to be down."""

@@ -33,6 +33,7 @@ from supervisor.core.job import Job, Limit, OnGiveUp
 from supervisor.core.policy import charge, delay
 from supervisor.core.runs import ForgottenGroup, SavedGroup, SlotId
 from supervisor.core.slot import Slot
+from supervisor.core.snapshot import TreeSnapshot
 from supervisor.core.states import Barred
 from supervisor.core.tree.group import Group, Strategy
 from supervisor.core.tree.orders import EndAll, Order, Tell
@@ -449,6 +450,30 @@ class Tree:
     def keep(self, slots: Container[SlotId]) -> None:
         """Let those of these slots stay that an earlier manifest had removed, and whose turn to stop has not come."""
         self._stops.spare_all(slots, Cause.REMOVED)
+
+    # -- as a value ----------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> TreeSnapshot:
+        """Return where all groups stand; every order has been given by now."""
+        return TreeSnapshot(
+            groups=tuple(self.shape.groups.values()),
+            branches=tuple(self.branches.values()),
+            root_window=self._root.window,
+            is_ending=self._is_ending,
+            fallen=tuple(self._fallen),
+            stops=self._stops.snapshot(),
+        )
+
+    def restore(self, snapshot: TreeSnapshot, jobs: Sequence[Job]) -> None:
+        """Stand where another tree of these jobs stood."""
+        self.shape = shape_of(jobs, snapshot.groups)
+        self._root.window, self._is_ending = snapshot.root_window, snapshot.is_ending
+        self._fallen = list(snapshot.fallen)
+        self._stops.restore(snapshot.stops)
+        for branch in snapshot.branches:
+            self.branches[branch.group.name] = branch
+            if isinstance(branch.phase, Lowering) and branch.phase.until is not None:
+                heappush(self._heap, (branch.phase.until, next(self._tickets), branch.group.name))
 
     # -- small things --------------------------------------------------------------------------------------------------
 
