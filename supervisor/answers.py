@@ -73,6 +73,9 @@ class Shell(Protocol):
     async def processes(self, slot: Slot) -> dict[str, Any] | None:
         """Return a slot's process and all below it; None where it has none."""
 
+    async def account(self, slot: Slot) -> dict[str, Any] | None:
+        """Return what the kernel has counted of a slot's run in its cgroup; None where it has none."""
+
     async def tail(self, run_id: RunId) -> list[str]:
         """Return the last lines of output of a run."""
 
@@ -185,6 +188,7 @@ class Answers:
         rows = report(slots, self._shell.vitals(), clock.now(), lambda slot: why(tree, slot), self._shell.progress())
         for slot, row in zip(slots, rows, strict=True):
             row["processes"] = await self._shell.processes(slot)
+            row["cgroup"] = await self._shell.account(slot)
         return {
             "name": job.name,
             "where": job.where,

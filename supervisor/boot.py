@@ -94,7 +94,8 @@ def _supervise(
         logger.warning("{}", text)
 
     state_dir = manifest.settings.state_dir
-    with Vacancy(Path(state_dir), say) as vacancy, claimed(state_dir) as cgroup:
+    shares_cpu = any(job.process.limits.cpu is not None for job in manifest.jobs)
+    with Vacancy(Path(state_dir), say) as vacancy, claimed(state_dir, shares_cpu=shares_cpu) as cgroup:
         settings = briefing.Settings(
             environ=environ,
             path=manifest.python_path,

@@ -45,6 +45,7 @@ from supervisor.core.status import Progress, Vital, iso
 from supervisor.core.tree.reasons import hindrance
 from supervisor.dialogue import Dialogue
 from supervisor.engine import briefing
+from supervisor.engine.accounting import account
 from supervisor.engine.engine import Engine, Output
 from supervisor.engine.redaction import redacted
 from supervisor.engine.strangers import Strangers
@@ -432,6 +433,12 @@ class Supervisor:
         if process is None or process.pid is None:
             return None
         return await aside(partial(tree, process.pid))
+
+    async def account(self, slot: Slot) -> dict[str, Any] | None:
+        """Return what the kernel has counted of a slot's run in its cgroup; None where it has none."""
+        process = process_of(slot.state)
+        path = self._engine.cgroup_of(process.run.run_id) if process is not None else None
+        return None if path is None else await aside(partial(account, path))
 
     async def tail(self, run_id: RunId) -> list[str]:
         """Return the last lines of output of a run."""

@@ -89,6 +89,7 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
     yield from _part("settings", aligned(("KEY", "VALUE", "FROM"), [_setting(each) for each in told["settings"]]))
     trees = [each["processes"] for each in told["instances"] if each["processes"]]
     yield from _part("processes", [line for tree in trees for line in _tree(tree, 0)])
+    yield from _part("cgroup", [_account(each["cgroup"]) for each in told["instances"] if each["cgroup"]])
     yield from _part("next", told["next"])
     yield from _part("last runs", aligned(table.RUNS, table.run_cells(told["runs"])) if told["runs"] else [])
     yield from _part("last error", _error(told["error"]))
@@ -112,6 +113,15 @@ def _tree(process: dict[str, Any], depth: int) -> Iterator[str]:
     yield f"{'  ' * depth}{about}  (up {up}, {size(process['rss_bytes'])})"
     for child in process["children"]:
         yield from _tree(child, depth + 1)
+
+
+def _account(told: dict[str, Any]) -> str:
+    """Return what the kernel has counted: also of what is no longer below the job's own process."""
+    several = "1 process" if told["processes"] == 1 else f"{told['processes']} processes"
+    throttled = f", held back for {told['throttled_s']:.1f}s" if told["throttled_s"] else ""
+    memory = f", memory {size(told['memory_bytes'])}" if told["memory_bytes"] is not None else ""
+    peak = f" (at most {size(told['memory_peak_bytes'])})" if told["memory_peak_bytes"] is not None else ""
+    return f"{told['path']}: {several}, CPU {told['cpu_s'] or 0.0:.1f}s{throttled}{memory}{peak}"
 
 
 def _error(run: dict[str, Any] | None) -> list[str]:

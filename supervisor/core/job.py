@@ -155,6 +155,8 @@ class Limits:
 
     memory: int | None = None
     """Bytes of the whole job: its cgroup's, or the sum of its processes' PSS."""
+    cpu: int | None = None
+    """Percent of one CPU, of the whole job; only a cgroup keeps it."""
     cpu_time: timedelta | None = None
     """Of each process; then SIGXCPU, and SIGKILL for one that goes on."""
     open_files: int | None = None

@@ -15,7 +15,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
@@ -23,6 +23,11 @@ from supervisor.engine.containment import own_children
 
 WANTED = ("memory", "pids")
 """Controllers that keep ``limits``; what a job has used is told without any."""
+SHARES_CPU = "cpu"
+"""The one that keeps ``limits.cpu``. It divides CPU time among jobs, and no longer by ``nice`` among processes, so it
+is had where a job has that limit."""
+PERIOD = 100_000
+"""Microseconds in which a job may use its share of a CPU."""
 LEFTOVERS_WITHIN = 10.0
 """Seconds that the kernel has to end what a killed supervisor has left."""
 SYSTEMD_RUNS = "/run/systemd/system"
@@ -39,7 +44,7 @@ class Delegation(NamedTuple):
 # -- the supervisor ----------------------------------------------------------------------------------------------------
 
 
-def claim(state_dir: str) -> Delegation | None:
+def claim(state_dir: str, wanted: Sequence[str] = WANTED) -> Delegation | None:
     """Make ready the cgroup of a state folder's jobs, and end what is still in it; None where there is none to have."""
     ours = _ours()
     if ours is None or not _is_delegated(ours):
@@ -54,15 +59,15 @@ def claim(state_dir: str) -> Delegation | None:
         if os.path.isdir(path):
             end(path)
         os.makedirs(path, exist_ok=True)
-        return Delegation(path, _hand_on(ours, path))
+        return Delegation(path, _hand_on(ours, path, wanted))
     except OSError:
         return None
 
 
 @contextmanager
-def claimed(state_dir: str) -> Iterator[Delegation | None]:
-    """Have what ``claim`` makes as long as the context lasts."""
-    delegation = claim(state_dir)
+def claimed(state_dir: str, *, shares_cpu: bool = False) -> Iterator[Delegation | None]:
+    """Have what ``claim`` makes as long as the context lasts, with the controller that keeps shares of CPUs or not."""
+    delegation = claim(state_dir, (*WANTED, SHARES_CPU) if shares_cpu else WANTED)
     try:
         yield delegation
     finally:
@@ -121,9 +126,9 @@ def _is_delegated(path: str) -> bool:
     return False
 
 
-def _hand_on(ours: str, path: str) -> tuple[str, ...]:
+def _hand_on(ours: str, path: str, wanted: Sequence[str]) -> tuple[str, ...]:
     """Have the wanted controllers count in ``path``, as far as they can be had; return those that do."""
-    offered = [name for name in WANTED if name in _read(f"{ours}/cgroup.controllers").split()]
+    offered = [name for name in wanted if name in _read(f"{ours}/cgroup.controllers").split()]
     if not offered:
         return ()
     if os.path.exists(f"{ours}/cgroup.type"):  # not the root, the one cgroup that may have both
@@ -152,8 +157,10 @@ def path_of(delegation: Delegation, job: str, run_id: int) -> str:
     return f"{delegation.path}/{job}.{run_id}"
 
 
-def make(delegation: Delegation, path: str, limits: Mapping[str, int]) -> str:
+def make(delegation: Delegation, path: str, limits: Mapping[str, int], nice: int | None = None) -> str:
     """Make the cgroup of a run; ``limits`` are those that the kernel can keep, by their controllers.
+
+    ``nice`` means nothing among processes of several cgroups where those divide CPU time, so the cgroup has it too.
 
     Raises:
         OSError: it cannot be made, or a limit cannot be set.
@@ -162,7 +169,9 @@ def make(delegation: Delegation, path: str, limits: Mapping[str, int]) -> str:
     try:
         for controller, value in limits.items():
             if controller in delegation.controllers:
-                _write(f"{path}/{controller}.max", str(value))
+                _write(f"{path}/{controller}.max", str(value) if controller != SHARES_CPU else _quota(value))
+        if nice is not None and SHARES_CPU in delegation.controllers:
+            _write(f"{path}/cpu.weight.nice", str(nice))
         if "memory" in limits and "memory" in delegation.controllers:
             _write(f"{path}/memory.oom.group", "1")
             with suppress(OSError):  # a kernel without swap
@@ -171,6 +180,10 @@ def make(delegation: Delegation, path: str, limits: Mapping[str, int]) -> str:
         _remove(path)
         raise
     return path
+
+
+def _quota(percent: int) -> str:
+    return f"{percent * PERIOD // 100} {PERIOD}"
 
 
 def join(path: str) -> None:

@@ -21,6 +21,7 @@ from supervisor.core.job import Job
 from supervisor.core.runs import Attempt, RunId, SlotId
 from supervisor.engine.appetite import Appetite
 from supervisor.engine.briefing import Settings
+from supervisor.engine.cgroups import path_of
 from supervisor.engine.errand import Done, Errand, errand_order
 from supervisor.engine.generation import Generation, Patience
 from supervisor.engine.launch import launch, tick_identity
@@ -28,6 +29,7 @@ from supervisor.engine.mailbox import Refused, Reply
 from supervisor.engine.notify_socket import NotifySocket
 from supervisor.engine.ordered import Ordered, close_all, ordered
 from supervisor.engine.probing import Probes
+from supervisor.engine.quotas import Quotas
 from supervisor.engine.renewal import Renewal
 from supervisor.engine.reports import Listener, RunReport
 from supervisor.engine.stack import NONE
@@ -79,6 +81,7 @@ class Engine:
         self._patience = patience or Patience()
         self._runs: dict[RunId, Ordered] = {}
         self._appetite = Appetite(loop, lambda run_id: self._report(MemoryExceeded(run_id)))
+        self._quotas = Quotas(settings.cgroup, warn)
         self._probe_ids = iter(range(-1, -(2**31), -1))
         self._probes = self._probing()
         self._standby = standby
@@ -107,7 +110,7 @@ class Engine:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What status says of the fork server and its preload modules."""
-        return self._servers.warnings
+        return (*self._servers.warnings, *self._quotas.warnings)
 
     @property
     def _counts_memory(self) -> bool:
@@ -117,6 +120,11 @@ class Engine:
     def pids(self) -> Mapping[RunId, int]:
         """Return the first process of each run that has one."""
         return {run.run_id: run.pid for run in self._runs.values() if run.pid is not None and run.run_id > 0}
+
+    def cgroup_of(self, run_id: RunId) -> str | None:
+        """Return the folder of a run's cgroup; None where no run has one."""
+        run = self._runs.get(run_id)
+        return None if run is None or self._cgroup is None else path_of(self._cgroup, run.message["job"], run_id)
 
     # -- orders --------------------------------------------------------------------------------------------------------
 
@@ -130,6 +138,7 @@ class Engine:
 
     def spawn(self, order: Spawn, output: Output) -> None:
         """Start a run's process: ``SpawnFailed``, or ``Spawned`` and later ``Exited``, is reported, never from here."""
+        self._quotas.note(order.job)
         listener = RunReport(order.run.run_id, self._report)
         message = launch(order, self._folder, self._cgroup)
         try:

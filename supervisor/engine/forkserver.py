@@ -241,7 +241,7 @@ class ForkServer:
         limits = spec.get("cgroup_limits", {})
         try:
             path = cgroups.path_of(self._delegation, spec["job"], spec["run_id"])
-            return cgroups.make(self._delegation, path, limits)
+            return cgroups.make(self._delegation, path, limits, spec.get("nice"))
         except OSError as error:
             if limits.keys() & set(self._delegation.controllers):
                 raise OSError(error.errno, f"its cgroup cannot be made: {error.strerror}") from error

@@ -67,7 +67,7 @@ def _process(job: Job, controllers: Sequence[str]) -> dict[str, Any]:
     limits = process.limits
     if "pids" in controllers:  # counts the job, and not all that its user runs
         limits = replace(limits, processes=None)
-    in_cgroup = {"memory": process.limits.memory, "pids": process.limits.processes}
+    in_cgroup = {"memory": process.limits.memory, "pids": process.limits.processes, "cpu": process.limits.cpu}
     given = {
         "user": process.user,
         "group": process.group,

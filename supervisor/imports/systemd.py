@@ -27,6 +27,7 @@ _LIMITS = {
     "LimitCORE": "core",
     "LimitCPU": "cpu_time",
     "MemoryMax": "memory",
+    "CPUQuota": "cpu",
 }
 _FIRST = ("OnBootSec", "OnStartupSec", "OnActiveSec")
 _INTERVALS = ("StartLimitInterval", "StartLimitIntervalSec")

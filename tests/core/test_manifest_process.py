@@ -34,9 +34,9 @@ def test_priority_and_input() -> None:
 
 
 def test_limits_are_sizes_times_and_counts() -> None:
-    text = 'limits = {memory = "512M", cpu_time = "10m", open_files = 1024, processes = 64, core = "0"}'
+    text = 'limits = {memory = "512M", cpu = "150%", cpu_time = "10m", open_files = 1024, processes = 64, core = "0"}'
     assert process(text).limits == Limits(
-        memory=512 << 20, cpu_time=timedelta(minutes=10), open_files=1024, processes=64, core=0
+        memory=512 << 20, cpu=150, cpu_time=timedelta(minutes=10), open_files=1024, processes=64, core=0
     )
     assert process('limits = {core = "unlimited"}').limits == Limits(core=UNLIMITED)
     assert process('limits = {core = "2G"}').limits == Limits(core=2 << 30)
@@ -66,6 +66,8 @@ def test_limits_of_the_defaults_and_of_the_job_merge_key_by_key() -> None:
         ("limits = 5", "limits: found 5; expected a table"),
         ("limits = {memroy = 5}", 'limits.memroy: unknown key; did you mean "memory"?'),
         ('limits = {core = "1"}', 'limits.core: found "1"; expected at least "1K"'),
+        ("limits = {cpu = 50}", 'limits.cpu: found 50; expected a percentage in quotes, from "1%" to "100000%"'),
+        ('limits = {cpu = "0%"}', 'limits.cpu: found "0%"; expected a percentage in quotes, from "1%" to "100000%"'),
         ('limits = {cpu_time = "10ms"}', 'limits.cpu_time: found "10ms"; expected at least 1s'),
         ("limits = {open_files = 0}", "limits.open_files: found 0; expected a whole number from 8 to 1000000000"),
         ("limits = {processes = 0}", "limits.processes: found 0; expected a whole number from 1 to 4000000"),

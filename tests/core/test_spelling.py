@@ -49,7 +49,7 @@ def test_values_are_spelled_as_the_manifest_spells_them() -> None:
         env = { TOKEN = "secret" }
         umask = "027"
         group_id = "staff"
-        limits = { core = "unlimited", cpu_time = "90s" }
+        limits = { core = "unlimited", cpu_time = "90s", cpu = "150%" }
     """
     told = spelled(job(lines))
     assert list(told)[:4] == ["description", "enabled", "command", "shell"]
@@ -59,6 +59,7 @@ def test_values_are_spelled_as_the_manifest_spells_them() -> None:
     assert told["backoff.initial"] == "1s500ms"
     assert (told["log.max_size"], told["log.stderr"]) == ("1M", "separate")
     assert (told["umask"], told["group_id"], told["stdin"]) == ("027", "staff", "null")
+    assert told["limits.cpu"] == "150%"
     assert (told["limits.core"], told["limits.cpu_time"], told["limits.memory"]) == ("unlimited", "1m30s", None)
     assert "every" not in told
     assert shown("env.TOKEN", told["env.TOKEN"]) == "(hidden)"

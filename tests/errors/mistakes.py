@@ -67,7 +67,7 @@ MANIFESTS = (
     '[jobs.a]\ncommand = "x"\nenv = "A=1"\nenv_file = "missing.env"\ncwd = ""',
     '[jobs.a]\ncommand = "x"\nenv_file = "bad.env"',
     '[jobs.a]\ncommand = "x"\nuser = ""\ngroup_id = -1\numask = 22\nnice = 20\nstdin = "tty"',
-    '[jobs.a]\ncommand = "x"\nlimits = { cpu_time = "10ms", open_files = 1, core = "1x", memory = 512 }',
+    '[jobs.a]\ncommand = "x"\nlimits = { cpu_time = "10ms", open_files = 1, core = "1x", memory = 512, cpu = 50 }',
     '[jobs.a]\ncommand = "x"\nlog = { max_size = "1B", keep = -1, timestamps = 1, stderr = "apart" }',
     '[jobs.a]\ncommand = "x"\nlog = "nowhere"',
     '[jobs.a]\ncommand = "x"\nlog = { max_size = true }',

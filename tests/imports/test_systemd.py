@@ -42,6 +42,7 @@ def test_a_service_is_a_long_lived_job_called_as_the_unit() -> None:
         ("Type=notify\nTimeoutStartSec=90", "start_timeout", "1m30s"),
         ("WatchdogSec=30", "heartbeat", "30s"),
         ("RuntimeMaxSec=1d", "max_age", "1d"),
+        ("CPUQuota=20%", "limits", {"cpu": "20%"}),
         ("MemoryMax=512M", "limits", {"memory": "512M"}),
         ("KillSignal=SIGINT", "stop_signal", "SIGINT"),
         ("TimeoutStopSec=1min 30s", "stop_timeout", "1m30s"),

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from conftest import eventually
@@ -21,6 +22,11 @@ command = ["sleep", "4711"]
 command = ["python3", "-c", "x = bytearray(200 << 20)"]
 restart = "never"
 limits = { memory = "40M" }
+
+[jobs.burner]
+command = ["sh", "-c", "while :; do :; done"]
+limits = { cpu = "20%", memory = "100M", processes = 20 }
+nice = 5
 
 [jobs.hidden]
 command = '''
@@ -47,6 +53,19 @@ def machine(request: pytest.FixtureRequest) -> Iterator[Lab]:
         yield made
 
 
+LIMITS = {
+    "cpu.max": "20000 100000",
+    "cpu.weight.nice": "5",
+    "memory.max": str(100 << 20),
+    "pids.max": "20",
+}
+
+
+def account(machine: Lab, name: str) -> dict[str, Any]:
+    """Return what `show` tells of a job's cgroup, empty while it has none."""
+    return machine.json("show", name)["instances"][0]["cgroup"] or {}
+
+
 def sleepers(machine: Lab) -> list[str]:
     return machine.ask("pgrep", "-f", "^sleep 4711").stdout.split()
 
@@ -58,6 +77,21 @@ def test_a_job_over_its_memory_ends_for_that_reason_and_ends_nothing_else(machin
     assert machine.show(UNIT, "ActiveState") == "active"
     assert machine.show(UNIT, "NRestarts") == "0"
     assert machine.job("sleeper")["state"] == "running"
+
+
+def test_limits_are_those_of_the_jobs_cgroup_and_show_tells_what_it_has_used(machine: Lab) -> None:
+    told = eventually(lambda: (told := account(machine, "burner")) and told["throttled_s"] > 1 and told, within=60)
+    assert told["path"].endswith(f"/burner.{machine.runs('burner')[-1]['run_id']}")
+    assert f"/system.slice/{UNIT}/" in told["path"]
+    limits = {name: machine.run("cat", f"{told['path']}/{name}").strip() for name in LIMITS}
+    assert limits == LIMITS
+    assert told["processes"] == 1
+    assert 0 < told["cpu_s"] < told["throttled_s"]
+    assert 0 < told["memory_bytes"] <= told["memory_peak_bytes"] < 100 << 20
+    assert f"{told['path']}: 1 process, CPU " in machine.jobvisor("show", "burner").stdout
+    hidden = eventually(lambda: account(machine, "hidden"))
+    assert hidden["processes"] == 3
+    assert not [each for each in machine.json("status")["warnings"] if "limits.cpu" in each]
 
 
 def test_a_crash_and_a_stop_leave_nothing_of_what_hides(machine: Lab) -> None:

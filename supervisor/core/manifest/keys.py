@@ -18,6 +18,7 @@ from supervisor.core.manifest.readers import (
     Inside,
     Instant,
     Number,
+    Percent,
     Several,
     Signal,
     Size,
@@ -69,6 +70,7 @@ HISTORY: Keys = {
 
 LIMITS: Keys = {
     "memory": Key(Size(), "of the whole job; over it the job is stopped, and the run failed"),
+    "cpu": Key(Percent(100_000), 'of one CPU, for the whole job ("150%" is one and a half); needs a cgroup of its own'),
     "cpu_time": Key(Duration(least=timedelta(seconds=1)), "of each process, in whole seconds; then SIGXCPU"),
     "open_files": Key(Whole(8, 1_000_000_000), "of each process"),
     "processes": Key(Whole(1, 4_000_000), "of the whole job in a cgroup, else of all that its user runs"),

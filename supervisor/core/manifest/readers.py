@@ -204,6 +204,19 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
+class Percent:
+    """A whole percentage in quotes, such as ``"150%"``."""
+
+    most: int
+
+    def read(self, value: Any) -> int:
+        """Return the number before the sign."""
+        if isinstance(value, str) and re.fullmatch(r"[1-9][0-9]{0,8}%", value) and int(value[:-1]) <= self.most:
+            return int(value[:-1])
+        raise refused(value, f'a percentage in quotes, from "1%" to "{self.most}%"')
+
+
+@dataclass(frozen=True, slots=True)
 class Signal:
     """The name of a signal."""
 

@@ -21,6 +21,7 @@ from supervisor.core.manifest.readers import (
     Inside,
     Instant,
     Number,
+    Percent,
     Reader,
     Several,
     Signal,
@@ -121,6 +122,8 @@ def _shape_of_value(reader: Reader) -> Schema | None:
         case Size(words=words):
             size = {"$ref": "#/$defs/size"}
             return {"anyOf": [{"enum": [*words]}, size]} if words else size
+        case Percent():
+            return {"type": "string", "pattern": "^[1-9][0-9]*%$", "examples": ["50%", "150%"]}
         case Signal():
             return {"$ref": "#/$defs/signal"}
         case Choice(words=words, synonyms=synonyms):

@@ -177,6 +177,8 @@ def _plain(key: str, value: Any) -> Any:
             return signal_name(value).removeprefix("SIG")
         case bool():
             return value
+        case int() if key == "cpu":
+            return f"{value}%"
         case int() if key in _SIZES:
             return "unlimited" if value == UNLIMITED else spell_size(value)
         case tuple() | frozenset():
