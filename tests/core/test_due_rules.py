@@ -84,6 +84,14 @@ def test_a_delay_counts_also_from_a_skipped_run() -> None:
     assert next_due(world, "clock") == at("12:10")
 
 
+def test_a_triggered_run_counts_as_a_run_of_a_delay() -> None:
+    world = World((periodic(schedule=Delay(delay=5 * MINUTE)),))
+    world.until(at("12:02"))
+    world.perform(world.board.trigger(SlotId("poll"), world.now))
+    world.until(at("12:19"), lasting=MINUTE)
+    assert [start for _, _, start in world.starts] == [at("12:02"), at("12:08"), at("12:14")]
+
+
 def test_the_last_end_of_a_delay_is_saved() -> None:
     first = World((periodic(schedule=Delay(delay=5 * MINUTE)),))
     first.until(at("12:08"), lasting=2 * MINUTE)
