@@ -9,11 +9,12 @@ from statistics import median
 
 import psutil
 from conftest import descendants
-from program import Program
+from program import Program, children
 
 from supervisor.values import dataclass
 
-PARTS = {"supervisor": "", "fork server": "engine.forkserver", "log process": "logs.process"}
+PARTS = {"fork servers": "engine.forkserver", "log process": "logs.process"}
+"""Beside the supervisor. There are several fork servers while jobs of older code live."""
 SHARE = 0.03
 """By which the median of the last third may be above that of the middle one."""
 BYTES = 512 * 1024
@@ -31,23 +32,13 @@ def sample(program: Program) -> Sample:
     Raises:
         psutil.NoSuchProcess: a part of the program is being replaced.
     """
-    taken: dict[str, float] = {}
+    taken = _figures("supervisor", [program.pid])
     for name, module in PARTS.items():
-        try:
-            pid = program.part(module) if module else program.pid
-        except (StopIteration, OSError) as error:
-            raise psutil.NoSuchProcess(0, name) from error
-        process = psutil.Process(pid)
-        memory = process.memory_full_info()
-        taken |= {
-            f"{name}: PSS, bytes": memory.pss,
-            f"{name}: USS, bytes": memory.uss,
-            f"{name}: descriptors": process.num_fds(),
-            f"{name}: threads": process.num_threads(),
-        }
+        taken |= _figures(name, [pid for pid in children(program.pid) if _is_of(pid, module)])
     state = program.folder / ".jobvisor"
     files = [path for path in state.rglob("*") if path.is_file()]
-    return taken | {
+    return {
+        **taken,
         "processes of the program": len(descendants(program.pid)),
         "history: rows": rows(state / "history.db"),
         "history: bytes of the database": _size(state / "history.db"),
@@ -56,6 +47,25 @@ def sample(program: Program) -> Sample:
         "state folder: bytes of logs": sum(map(_size, (state / "logs").iterdir())),
         "cgroups": sum(1 for _ in _cgroups(program.pid)),
     }
+
+
+def _figures(name: str, pids: Sequence[int]) -> dict[str, float]:
+    if not pids:
+        raise psutil.NoSuchProcess(0, name)
+    processes = [psutil.Process(pid) for pid in pids]
+    memory = [each.memory_full_info() for each in processes]
+    return {
+        f"{name}: PSS, bytes": sum(each.pss for each in memory),
+        f"{name}: USS, bytes": sum(each.uss for each in memory),
+        f"{name}: descriptors": sum(each.num_fds() for each in processes),
+        f"{name}: threads": sum(each.num_threads() for each in processes),
+    }
+
+
+def _is_of(pid: int, module: str) -> bool:
+    with suppress(OSError):
+        return f"supervisor.{module}".encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return False
 
 
 def rows(database: Path) -> int:

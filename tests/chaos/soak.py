@@ -57,16 +57,17 @@ class Counts(Worker):
         self.calls += 1
         return {"calls": self.calls, "request": request}
 """
+# So little is kept that the slowest job has more before the first third is over.
 HEAD = """
 [supervisor]
 preload = ["jobs.soak"]
 vitals = "2s"
-history = { keep_runs = 20 }
+history = { keep_runs = 3 }
 [defaults]
 stop_timeout = "2s"
 settle = "100ms"
 backoff = { initial = "100ms", max = "2s" }
-log = { max_size = "32K", keep = 2 }
+log = { max_size = "2K", keep = 1 }
 [groups.crew]
 strategy = "one_for_all"
 [groups.line]
