@@ -15,9 +15,18 @@ _HERE = os.path.dirname(os.path.abspath(__file__)) + "/"  # noqa: PTH100, PTH120
 
 
 def show(error: BaseException) -> None:
-    """Print the traceback as Python would at a program's end, by ``sys.excepthook``, without the engine's frames."""
+    """Print the traceback as Python would at a program's end, by ``sys.excepthook``, without the engine's frames.
+
+    Python's own hook would print the secrets of the environment too: then it is printed here, without them.
+    """
     _forget_own_frames(error)
     try:
+        if sys.excepthook is sys.__excepthook__:
+            trace = "".join(traceback.format_exception(error))
+            told = redacted(trace)
+            if told != trace:
+                sys.stderr.write(told)
+                return
         sys.excepthook(type(error), error, error.__traceback__)
     except Exception:  # noqa: BLE001  # Python itself shows both, too
         traceback.print_exc()

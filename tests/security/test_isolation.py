@@ -191,29 +191,6 @@ def test_a_socket_group_that_the_machine_does_not_know_is_told_by_check_and_run(
     )
 
 
-SECRETS = """
-import os
-def run():
-    raise ValueError(f"cannot log in with {os.environ['API_TOKEN']} at {os.environ['PLACE']}")
-"""
-
-
-def test_no_secret_of_the_environment_is_in_status_history_show_or_the_supervisors_log(app: Program) -> None:
-    app.write(
-        '[jobs.logs_in]\nrun = "jobs.logs_in:run"\nrestart = "never"\n'
-        'env = { API_TOKEN = "hunter2hunter2", PLACE = "example.org" }\n',
-        logs_in=SECRETS,
-    )
-    app.run()
-    app.eventually_job("logs_in", state="failed")
-    asked = ["status --json", "history --json", "errors --json", "show logs_in", "show logs_in --json"]
-    eventually(lambda: "cannot log in" in app.ctl("show", "logs_in").stdout)
-    told = [app.ctl(*words.split()).stdout for words in asked]
-    for text in (*told, app.log):
-        assert "hunter2" not in text
-    assert "cannot log in with [API_TOKEN] at example.org" in told[1]
-
-
 def test_a_preload_that_a_jobs_user_can_change_is_a_warning(app: Program) -> None:
     app.write(
         '[supervisor]\npreload = ["jobs.shared"]\n[jobs.a]\ncommand = ["sleep", "1000"]\nuser = "nobody"\n', shared=""

@@ -13,6 +13,7 @@ from supervisor.core.manifest.keys import JOB, SUPERVISOR
 from supervisor.core.manifest.settings import Settings
 from supervisor.core.notifier import Notifier, On, Program, Webhook
 from supervisor.core.schedule import At, Cron, Delay, Every, Schedule
+from supervisor.core.secrets import is_telling
 from supervisor.core.tree.group import Group
 from supervisor.values import fields, is_dataclass
 
@@ -84,10 +85,28 @@ def spelled_groups(groups: Sequence[Group]) -> dict[str, Any]:
 
 
 def shown(key: str, value: Any) -> Any:
-    """Return what people may see of a setting: variables and addresses may hold secrets."""
-    if value is not None and key.startswith("notify.") and key.endswith(".webhook"):
+    """Return what people may see of a setting: variables, addresses and arguments with telling names hold secrets."""
+    if value is None:
+        return None
+    if key.startswith("notify.") and key.endswith(".webhook"):
         return Webhook(url=value).shown
-    return HIDDEN if key.startswith("env.") and value is not None else value
+    if key.startswith("env."):
+        return HIDDEN
+    if key.startswith("kwargs."):
+        return _veiled(key.removeprefix("kwargs."), value)
+    return value
+
+
+def _veiled(name: str, value: Any) -> Any:
+    """Return an argument without what is told to be secret by its name, or by one within it."""
+    if is_telling(name):
+        return HIDDEN
+    match value:
+        case dict():
+            return {each: _veiled(each, within) for each, within in value.items()}
+        case list() | tuple():
+            return [_veiled("", each) for each in value]
+    return value
 
 
 def _in_order(values: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, Any]:
