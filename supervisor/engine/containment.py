@@ -118,6 +118,11 @@ def run_of(pid: int) -> int | None:
     return None
 
 
+def runs_below(pid: int) -> frozenset[int]:
+    """Return the runs that the children of a process say they are of."""
+    return frozenset(run_id for run_id in map(run_of, children(pid)) if run_id is not None)
+
+
 def kill(pid: int) -> None:
     """Kill a child of this process that is not reaped and, walking down, all below it."""
     for kin in descendants(pid):

@@ -4,6 +4,8 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 
+from supervisor.core.runs import RunId
+from supervisor.engine.containment import runs_below
 from supervisor.engine.line import Line
 from supervisor.engine.pidfd import ended
 from supervisor.helpers import Helper
@@ -57,6 +59,8 @@ class Generation:
         """It has imported ``preload`` and takes orders; until then they would lie with it, not to be taken back."""
         self._settled = asyncio.Event()
         """It serves, or is gone."""
+        self.untold: frozenset[RunId] = frozenset()
+        """Runs whose processes it had when it was found hung, whether it had told of them or not."""
         self.gone = asyncio.Event()
         """It will say nothing any more."""
         self._overdue: asyncio.TimerHandle | None = None
@@ -124,6 +128,7 @@ class Generation:
             self._refuse(self._importing, f"it takes more than {self._patience.preload:g} s to import")
         else:
             self._befell("the fork server did not answer, and was killed")
+            self.untold = runs_below(self.pid)
         self._overdue = None
         self.kill()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -342,3 +343,28 @@ def test_a_renewal_that_is_cancelled_leaves_no_fork_server(rig: Rig, tmp_path: P
     renewing.cancel()
     eventually(lambda: children(os.getpid()) == mine)
     assert rig.ended(rig.run("done")) == Code(0)
+
+
+COUNTS = """
+import os, time
+def counts():
+    with open("begun", "a") as begun:
+        print(os.environ["JOBVISOR_RUN_ID"], file=begun)
+    time.sleep(1000)
+"""
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace stops it between its fork and its word")
+def test_a_run_that_a_hung_fork_server_has_begun_without_telling_is_lost_and_not_begun_again(tmp_path: Path) -> None:
+    with real(tmp_path, COUNTS, patience=Patience(answer=1.5)) as rig:
+        rig.ended(rig.command("true"))
+        server = rig.server
+        command = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=sendmsg:error=EAGAIN:signal=SIGSTOP"]
+        with subprocess.Popen([*command, "-p", str(server)], stderr=subprocess.DEVNULL) as strace:
+            eventually(lambda: "TracerPid:\t0\n" not in Path(f"/proc/{server}/status").read_text())
+            run_id = rig.run("acts:counts")
+            eventually((tmp_path / "begun").exists)
+            strace.send_signal(signal.SIGINT)
+        assert rig.ended(run_id) == Lost("the fork server died")
+        again = rig.run("acts:counts")
+        eventually(lambda: (tmp_path / "begun").read_text().split() == [str(run_id), str(again)])
