@@ -21,7 +21,7 @@ from supervisor.core.events import (
 )
 from supervisor.core.exits import signal_name
 from supervisor.core.manifest import Manifest
-from supervisor.core.names import Unmatched, select, several
+from supervisor.core.names import Unmatched, is_pattern, select, several
 from supervisor.core.runs import Closed, NotRun, Opened, RunId, SlotId
 from supervisor.core.show import coming, settings
 from supervisor.core.slot import Slot
@@ -212,12 +212,21 @@ class Answers:
         slots = self._slots(params)
         groups = [name for name in params["names"] if name in board.tree.branches]
         grouped = {job for name in groups for job in board.tree.shape.jobs_below(name)}
+        asked = self._by_name([slot for slot in slots if slot.id.job not in grouped], params["names"])
         alone = [slot.id for slot in slots if slot.id.job not in grouped]
-        waits = [(slot, wait(slot)) for slot in slots if slot.id.job not in grouped or slot.job.enabled]
+        waits = [(slot, wait(slot)) for slot in slots if slot.job.enabled or slot.id in asked]
         shell.perform(board.tell(alone, event, clock.now(), groups))
         if not params.get("wait", True):
             return {"jobs": [_line(slot.label, Verdict(ok=True, message="asked")) for slot, _ in waits]}
         return {"jobs": await asyncio.gather(*(self._outcome(slot, wait) for slot, wait in waits))}
+
+    def _by_name(self, slots: Sequence[Slot], names: Sequence[str]) -> set[SlotId]:
+        """Return those that are meant by their names; where patterns alone name any, a disabled job is passed over."""
+        plain = [name for name in names if not is_pattern(name) and name not in self._shell.board.tree.branches]
+        named = {slot.id for slot in self._slots({"names": plain})} if plain else set[SlotId]()
+        if not any(slot.job.enabled for slot in slots):
+            named |= {slot.id for slot in slots}
+        return named & {slot.id for slot in slots}
 
     async def _scale(self, params: dict[str, Any]) -> dict[str, Any]:
         shell, board = self._shell, self._shell.board

@@ -40,7 +40,7 @@ def test_output_is_printed_as_it_comes(app: Program) -> None:
     assert app.job("slow")["state"] == "running"
     (app.folder / "go").touch()
     out, err = waiting.communicate(timeout=30)
-    assert (waiting.returncode, out, err) == (3, "two\n", "slow: failed\n")
+    assert (waiting.returncode, out, err) == (3, "two\n", "slow: failed: exit 3\n")
 
 
 @pytest.mark.parametrize(
@@ -48,9 +48,9 @@ def test_output_is_printed_as_it_comes(app: Program) -> None:
     [
         ("exit 0", "", 0, "ok"),
         ("exit 75", "success_exit = [0, 75]", 75, "ok"),
-        ("kill -9 $$", "", 137, "killed"),
+        ("kill -9 $$", "", 137, "killed: SIGKILL"),
         ("exec sleep 60", 'timeout = "200ms"', 143, "timeout"),
-        ("exit $JOBVISOR_ATTEMPT", 'retries = 1\nbackoff = "none"', 2, "failed"),
+        ("exit $JOBVISOR_ATTEMPT", 'retries = 1\nbackoff = "none"', 2, "failed: exit 2"),
         ('trap "exit 0" TERM; sleep 60 & wait', 'timeout = "200ms"', 1, "timeout"),
     ],
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from supervisor import __version__
 from supervisor.cli.jobnames import JobName
 from supervisor.cli.output import hush
 from supervisor.cli.place import Place
@@ -49,6 +50,29 @@ COMMANDS = {
     "version": "Version of this program, and of the running supervisor.",
 }
 
+ELSEWHERE = {
+    "cat": "show",
+    "down": "shutdown",
+    "fg": "logs",
+    "kill": "signal",
+    "lint": "check",
+    "list": "status",
+    "list-timers": "next",
+    "list-units": "status",
+    "log": "logs",
+    "ls": "status",
+    "pid": "status",
+    "ps": "status",
+    "reread": "reload --plan",
+    "serve": "run",
+    "tail": "logs",
+    "top": "status --watch",
+    "up": "run",
+    "update": "reload",
+    "validate": "check",
+}
+"""Commands that people know from supervisorctl, systemctl, foreman or compose, and what they are called here."""
+
 Command = Callable[..., Any]
 COMPLETE = "_JOBVISOR_COMPLETE"
 """The variable by which a shell's script asks for words; ``bash_complete`` is one of its values."""
@@ -83,8 +107,8 @@ class Commands(click.Group):
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             from difflib import get_close_matches  # noqa: PLC0415  # only for this error
 
-            near = get_close_matches(args[0], COMMANDS, n=1)
-            hint = f' Did you mean "{near[0]}"?' if near else ""
+            near = ELSEWHERE.get(args[0]) or next(iter(get_close_matches(args[0], COMMANDS, n=1)), None)
+            hint = f' Did you mean "{near}"?' if near else ""
             ctx.fail(f'No such command "{args[0]}".{hint}')
         return super().resolve_command(ctx, args)
 
@@ -105,6 +129,9 @@ def _place_options(command: Command, *flags: str) -> Command:
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @_place_options
+@click.version_option(
+    __version__, "-V", "--version", message="jobvisor %(version)s", help="Print the version and exit."
+)
 @click.pass_context
 def program(ctx: click.Context, manifest: str | None, socket: str | None, quiet: bool) -> None:
     """Supervise the background jobs of one application, each in a process of its own."""

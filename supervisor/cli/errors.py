@@ -10,7 +10,7 @@ from supervisor.cli.commands import command as jobvisor
 from supervisor.cli.instants import past
 from supervisor.cli.place import Place
 from supervisor.cli.records import recorded
-from supervisor.cli.table import aligned
+from supervisor.cli.table import fitted, terminal_width
 from supervisor.history import query, table
 
 
@@ -26,7 +26,8 @@ def command(place: Place, names: tuple[str, ...], since: str | None, as_json: bo
     if as_json:
         print(json.dumps(errors, indent=2))
     elif errors:
-        print("\n".join(aligned(table.ERRORS, table.error_cells(errors))))
+        cells = table.error_cells(errors)
+        print("\n".join(fitted(table.ERRORS, cells, width=terminal_width(), dispensable=table.NARROW_ERRORS)))
     else:
         print("no failures")
     return 0

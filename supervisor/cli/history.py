@@ -10,7 +10,7 @@ from supervisor.cli.commands import command as jobvisor
 from supervisor.cli.instants import past
 from supervisor.cli.place import Place
 from supervisor.cli.records import recorded
-from supervisor.cli.table import aligned
+from supervisor.cli.table import fitted, terminal_width
 from supervisor.history import query, table
 
 
@@ -28,5 +28,6 @@ def command(place: Place, names: tuple[str, ...], failed: bool, count: int, sinc
     if as_json:
         print(json.dumps(runs, indent=2))
     else:
-        print("\n".join(aligned(table.RUNS, table.run_cells(runs))))
+        cells = table.run_cells(runs)
+        print("\n".join(fitted(table.RUNS, cells, width=terminal_width(), dispensable=table.NARROW_RUNS)))
     return 0

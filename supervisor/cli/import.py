@@ -17,7 +17,11 @@ from supervisor.imports.origin import Origin
 @jobvisor(name="import")
 @click.argument("files", nargs=-1, required=True, type=click.Path(), metavar="FILE...")
 @click.option(
-    "--from", "kind", type=click.Choice([each.value for each in Kind]), help="What each FILE is, if it is not seen."
+    "--from",
+    "kind",
+    type=click.Choice([each.value for each in Kind]),
+    metavar="KIND",
+    help=f"What each FILE is, if it is not seen: {', '.join(Kind)}.",
 )
 def command(place: Place, files: tuple[str, ...], kind: str | None) -> int:  # noqa: ARG001  # as every command's
     """Print a jobs.toml that does what files of another program say.

@@ -4,13 +4,14 @@ import click
 
 from supervisor.cli import orders
 from supervisor.cli.commands import command as jobvisor
+from supervisor.cli.jobnames import Scaled
 from supervisor.cli.place import Place
 
 MOST = 1000
 
 
 @jobvisor(name="scale")
-@click.argument("changes", nargs=-1, required=True, metavar="NAME=N...")
+@click.argument("changes", nargs=-1, required=True, metavar="NAME=N...", type=Scaled())
 @click.option("--no-wait", is_flag=True, help="Do not wait for the outcome.")
 def command(place: Place, changes: tuple[str, ...], no_wait: bool) -> int:
     """Run N instances of a job: those that are too many stop, new ones start.

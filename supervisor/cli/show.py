@@ -13,7 +13,7 @@ from supervisor import clock
 from supervisor.cli.commands import as_json
 from supervisor.cli.commands import command as jobvisor
 from supervisor.cli.place import Place
-from supervisor.cli.table import aligned, one_line, short, size, status_lines
+from supervisor.cli.table import LEAST_LAST, aligned, cut, fitted, one_line, short, size, status_lines, terminal_width
 from supervisor.core.job import Job
 from supervisor.core.names import Unmatched, select, several
 from supervisor.core.schedule import Delay, Every, next_due
@@ -24,6 +24,7 @@ from supervisor.history import query, table
 from supervisor.load import load
 
 RUNS = 5
+INDENT = "  "
 
 
 @jobvisor(name="show")
@@ -46,7 +47,7 @@ def command(place: Place, name: str, as_json: bool) -> int:
     if as_json:
         print(json.dumps(told, indent=2))
     else:
-        print("\n".join(_lines(told)))
+        print("\n".join(_lines(told, terminal_width())))
     return 0
 
 
@@ -79,19 +80,22 @@ def _next(job: Job) -> list[Any]:
     return upcoming(schedule, next_due(schedule, clock.now().wall))
 
 
-def _lines(told: dict[str, Any]) -> Iterator[str]:
-    """Yield what people read, part by part."""
+def _lines(told: dict[str, Any], width: int | None) -> Iterator[str]:
+    """Yield what people read, part by part; tables so that a terminal ``width`` columns wide does not break them."""
+    inner = None if width is None else width - len(INDENT)
     yield f"{told['name']} ({told['where']})"
     if told["instances"]:
-        yield from status_lines({"jobs": told["instances"], "groups": [], "warnings": []}, time.time())
+        about = {"jobs": told["instances"], "groups": [], "warnings": []}
+        yield from status_lines(about, time.time(), width=width)
     else:
         yield "no supervisor is running"
-    yield from _part("settings", aligned(("KEY", "VALUE", "FROM"), [_setting(each) for each in told["settings"]]))
+    yield from _part("settings", _settings(told["settings"], inner))
     trees = [each["processes"] for each in told["instances"] if each["processes"]]
     yield from _part("processes", [line for tree in trees for line in _tree(tree, 0)])
     yield from _part("cgroup", [_account(each["cgroup"]) for each in told["instances"] if each["cgroup"]])
     yield from _part("next", told["next"])
-    yield from _part("last runs", aligned(table.RUNS, table.run_cells(told["runs"])) if told["runs"] else [])
+    runs = fitted(table.RUNS, table.run_cells(told["runs"]), width=inner, dispensable=table.NARROW_RUNS)
+    yield from _part("last runs", runs if told["runs"] else [])
     yield from _part("last error", _error(told["error"]))
 
 
@@ -99,7 +103,16 @@ def _part(title: str, lines: Sequence[str]) -> Iterator[str]:
     if lines:
         yield ""
         yield title
-        yield from (f"  {line}" for line in lines)
+        yield from (f"{INDENT}{line}" for line in lines)
+
+
+def _settings(settings: Sequence[dict[str, Any]], width: int | None) -> list[str]:
+    """Return the table of settings; a narrow terminal is shown the beginnings of long values."""
+    rows = [_setting(each) for each in settings]
+    if width is not None:
+        taken = sum(max(len(row[column]) for row in rows) for column in (0, 2)) + 4
+        rows = [(key, cut(value, max(LEAST_LAST, width - taken)), place) for key, value, place in rows]
+    return [cut(line, width) for line in aligned(("KEY", "VALUE", "FROM"), rows)]
 
 
 def _setting(each: dict[str, Any]) -> tuple[str, str, str]:

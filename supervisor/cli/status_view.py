@@ -7,7 +7,7 @@ import time
 
 from supervisor.cli.output import write
 from supervisor.cli.place import Place
-from supervisor.cli.table import status_lines
+from supervisor.cli.table import status_lines, terminal_width
 
 UNHEALTHY = 3
 
@@ -19,7 +19,6 @@ def show(place: Place, names: list[str], *, as_json: bool) -> int:
         write(json.dumps(status, indent=2))
     else:
         is_terminal = sys.stdout is not None and sys.stdout.isatty()
-        width = os.get_terminal_size(sys.stdout.fileno()).columns if is_terminal else 0
         coloured = is_terminal and not os.environ.get("NO_COLOR")
-        write("\n".join(status_lines(status, time.time(), width=width or None, coloured=coloured)))
+        write("\n".join(status_lines(status, time.time(), width=terminal_width(), coloured=coloured)))
     return 0 if status["supervisor"]["healthy"] else UNHEALTHY

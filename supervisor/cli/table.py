@@ -1,5 +1,7 @@
 """Tables and words for a terminal, made of what the supervisor answers. Text in, text out."""
 
+import os
+import sys
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -8,8 +10,8 @@ HEADERS = ("NAME", "STATE", "PID", "UP/AGO", "RUNS", "FAIL", "CPU", "RSS", "LAST
 GROUP_HEADERS = ("GROUP", "STATE", "RESTARTS", "HEALTH")
 _DISPENSABLE = ("RSS", "CPU", "FAIL", "RUNS", "UP/AGO", "PID", "LAST", "NEXT", "RESTARTS")
 """Columns in the order in which a narrow terminal does without them."""
-LEAST_HEALTH = 10
-"""Characters of HEALTH for which there is always room."""
+LEAST_LAST = 10
+"""Characters of the last column, HEALTH say, for which there is always room."""
 _COLOURS = {"ok": 32, "starting": 36, "stopped": 90, "failing": 31, "late": 33, "unhealthy": 31, "hung": 31}
 BAR = 10
 """Characters of a bar."""
@@ -76,25 +78,49 @@ def _table(
 ) -> list[str]:
     """Return a table whose last column is the health of what each row tells of."""
     lines = []
-    for head, row, each in zip(_heads(headers, rows, width), (headers, *rows), (None, *told), strict=True):
-        line = f"{head}  {row[-1]}"
-        if width is not None and len(line) > width:
-            line = line[: max(1, width - 1)] + "…"
+    for head, row, each in zip(
+        _heads(headers, rows, width, _DISPENSABLE), (headers, *rows), (None, *told), strict=True
+    ):
+        line = cut(f"{head}  {row[-1]}", width)
         if coloured and each is not None and len(line) > len(head) + 2:
             line = f"{line[: len(head) + 2]}\x1b[{_COLOURS.get(each['health'], 0)}m{line[len(head) + 2 :]}\x1b[0m"
         lines.append(line)
     return lines
 
 
-def _heads(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
-    """Return the lines without HEALTH, in as many columns as a terminal so wide has room for."""
+def fitted(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None, dispensable: Sequence[str]
+) -> list[str]:
+    """Return the lines of a table that a terminal ``width`` columns wide does not break.
+
+    Columns are left out in the order of ``dispensable`` until there is room for the last one, which is cut to fit.
+    """
+    heads = _heads(headers, rows, width, dispensable)
+    return [cut(f"{head}  {row[-1]}".rstrip(), width) for head, row in zip(heads, (headers, *rows), strict=True)]
+
+
+def cut(line: str, width: int | None) -> str:
+    """Return a line that fits a terminal so wide."""
+    return line if width is None or len(line) <= width else line[: max(1, width - 1)] + "…"
+
+
+def terminal_width() -> int | None:
+    """Return the columns of the terminal that stdout is; None where it is none, and a line may be as long as it is."""
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    return (os.get_terminal_size(sys.stdout.fileno()).columns or None) if is_terminal else None
+
+
+def _heads(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], width: int | None, dispensable: Sequence[str]
+) -> list[str]:
+    """Return the lines without their last column, in as many columns as a terminal so wide has room for."""
     columns, heads = list(headers[:-1]), []
-    for dropped in (None, *(each for each in _DISPENSABLE if each in headers)):
+    for dropped in (None, *(each for each in dispensable if each in headers)):
         if dropped is not None:
             columns.remove(dropped)
         places = [headers.index(column) for column in columns]
         heads = aligned(columns, [[row[place] for place in places] for row in rows], filled=True)
-        if width is None or len(heads[0]) + 2 + LEAST_HEALTH <= width:
+        if width is None or len(heads[0]) + 2 + LEAST_LAST <= width:
             break
     return heads
 

@@ -5,6 +5,9 @@ from fnmatch import fnmatchcase
 
 from supervisor.values import dataclass
 
+ALL = "all"
+"""How others call all jobs, which here is a pattern."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unmatched:
@@ -41,16 +44,21 @@ def select(
             from difflib import get_close_matches  # noqa: PLC0415  # only for a name that is wrong
 
             near = get_close_matches(name, [*labels, *(label.partition(":")[0] for label in labels), *known], n=1)
-            return Unmatched(name, near[0] if near else None)
+            return Unmatched(name, "*" if name == ALL else near[0] if near else None)
         chosen |= matched
     return [label for label in labels if label in chosen]
 
 
 def _means(name: str, label: str) -> bool:
     job = label.partition(":")[0]
-    if any(mark in name for mark in "*?["):
+    if is_pattern(name):
         return fnmatchcase(label, name) or fnmatchcase(job, name)
     return name in {label, job} or (name == f"{label}:1" and ":" not in label)
+
+
+def is_pattern(name: str) -> bool:
+    """Tell whether a name is a pattern."""
+    return any(mark in name for mark in "*?[")
 
 
 def several(labels: Sequence[str]) -> str:

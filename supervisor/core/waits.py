@@ -22,6 +22,7 @@ from supervisor.core.states import (
     last_due,
     process_of,
 )
+from supervisor.core.status import brief
 from supervisor.values import dataclass
 
 
@@ -142,8 +143,14 @@ class RunEnded:
         if not_run is not None and not_run.run.due_at == self.due_at:
             return Verdict(ok=False, message=f"{not_run.outcome.value}: {not_run.reason}", row=not_run)
         if last is not None and last.final and last.run.due_at == self.due_at:
-            return Verdict(ok=last.outcome is Outcome.OK, message=last.outcome.value, row=last)
+            return Verdict(ok=last.outcome is Outcome.OK, message=_judged(last), row=last)
         return None
+
+
+def _judged(row: Closed) -> str:
+    """Return how a run was judged, and why where there is more to say: ``ok``, ``failed: exit 1``, ``timeout``."""
+    word, phrase = row.outcome.value, brief(row)
+    return word if phrase == word else f"{word}: {phrase}"
 
 
 def _why(slot: Slot) -> str:

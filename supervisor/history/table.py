@@ -8,6 +8,9 @@ from supervisor.core.durations import format_duration
 
 RUNS = ("ID", "JOB", "DUE", "STARTED", "DURATION", "OUTCOME", "ATTEMPT", "CPU", "RSS", "ERROR")
 ERRORS = ("JOB", "COUNT", "FIRST", "LAST", "RUN", "ERROR", "MESSAGE")
+NARROW_RUNS = ("CPU", "RSS", "ATTEMPT", "DUE", "DURATION", "ID", "STARTED")
+NARROW_ERRORS = ("FIRST", "RUN", "LAST", "COUNT")
+"""Columns in the order in which a narrow terminal does without them."""
 UNKNOWN = "-"
 
 
@@ -40,8 +43,8 @@ def error_cells(errors: Iterable[Mapping[str, Any]]) -> list[tuple[str, ...]]:
             _at(error["first_at"]),
             _at(error["last_at"]),
             str(error["last_run_id"]),
-            _brief(error) if error["type"] else error["fingerprint"],
-            _line(error["message"]),
+            _brief(error) if error["type"] else _kind(error),
+            _line(error["message"]).removeprefix(f"{_kind(error)}: "),
         )
         for error in errors
     ]
@@ -65,6 +68,12 @@ def _brief(error: Mapping[str, Any]) -> str:
     if error["file"] is None:
         return str(error["type"])
     return f"{error['type']} {error['file'].rpartition('/')[2]}:{error['line']}"
+
+
+def _kind(error: Mapping[str, Any]) -> str:
+    """Return what kind of failure it is that is no exception; what it says stands as its message."""
+    fingerprint: str = error["fingerprint"]
+    return fingerprint.partition(": ")[0] if fingerprint == error["message"] else fingerprint
 
 
 def _line(text: str | None) -> str:

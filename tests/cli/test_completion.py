@@ -123,6 +123,11 @@ def test_instances_are_offered_behind_the_colon(jobvisor: Shell) -> None:
     assert completed("fish", jobvisor.folder, "jobvisor", "stop", "web:") == ["web:1", "web:2"]
 
 
+def test_scale_is_offered_jobs_with_the_number_that_they_have(kind: str, jobvisor: Shell) -> None:
+    assert completed(kind, jobvisor.folder, "jobvisor", "scale", "we") == ["web=2"]
+    assert completed(kind, jobvisor.folder, "jobvisor", "scale", "poll") == ["poll_api=1", "poll_db=1"]
+
+
 def test_another_shell_is_wrong_usage(jobvisor: Shell) -> None:
     done = jobvisor("completion", "tcsh")
     assert (done.returncode, done.stdout) == (2, "")

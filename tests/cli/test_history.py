@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 from shell import Shell
+from terminal import Terminal
 
 from supervisor.core.runs import Attempt, Closed, Opened, Outcome, SlotId, Trigger
 from supervisor.history.backlog import Backlog
 from supervisor.history.database import Database
+from supervisor.history.table import error_cells
 
 
 @pytest.fixture
@@ -82,6 +84,27 @@ def recorded(jobvisor: Shell) -> Shell:
 )
 def test_runs_are_chosen(recorded: Shell, arguments: list[str], ids: list[int]) -> None:
     assert [run["run_id"] for run in json.loads(recorded("history", *arguments, "--json").stdout)] == ids
+
+
+@pytest.mark.parametrize("command", ["history", "errors", "show"])
+@pytest.mark.parametrize("columns", [40, 60, 80])
+def test_no_line_breaks_on_a_narrow_terminal(recorded: Shell, command: str, columns: int) -> None:
+    names = ["web"] if command == "show" else []
+    if command == "show":
+        recorded.write('[jobs.web]\ncommand = ["sh", "-c", "' + "echo " * 30 + '"]\ninstances = 2\n')
+    told = Terminal(recorded.folder, command, *names, columns=columns)
+    assert told.end() == 0
+    tables = told.shown.partition("last error")[0]
+    assert max(map(len, tables.splitlines())) <= columns
+    assert "exit 1" in tables
+    assert "…" not in recorded(command, *names).stdout  # which is no terminal
+
+
+def test_a_failure_of_no_exception_is_told_by_its_kind_and_its_words() -> None:
+    error = {"job": "a", "count": 1, "first_at": None, "last_at": None, "last_run_id": 1, "type": None}
+    [missing] = error_cells([{**error, "fingerprint": "import: no module x", "message": "import: no module x"}])
+    [ended] = error_cells([{**error, "fingerprint": "exit 3", "message": None}])
+    assert (missing[-2:], ended[-2:]) == (("import", "no module x"), ("exit 3", "-"))
 
 
 def test_failures_are_counted_since_a_time(recorded: Shell) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from shell import Canned, Shell, canned_supervisor
+from terminal import Terminal
 
 from supervisor import __version__
-from supervisor.cli.commands import COMMANDS
+from supervisor.cli.commands import COMMANDS, ELSEWHERE
 
 FOLDER = Path(__file__).parents[2] / "supervisor" / "cli"
 
@@ -108,6 +109,31 @@ def test_the_environment_may_name_both(canned: Canned, tmp_path: Path) -> None:
     assert elsewhere("pause", "a", JOBVISOR_MANIFEST=str(tmp_path / "jobs.toml")).returncode == 0
     below = elsewhere("pause", "a")
     assert below.returncode == 0, "a parent folder's jobs.toml is found"
+
+
+@pytest.mark.parametrize("flag", ["-V", "--version"])
+def test_the_version_is_an_option_too(jobvisor: Shell, flag: str) -> None:
+    assert jobvisor(flag).stdout == f"jobvisor {__version__}\n"
+
+
+@pytest.mark.parametrize(("known", "here"), ELSEWHERE.items())
+def test_a_command_that_other_programs_have_is_answered_with_ours(jobvisor: Shell, known: str, here: str) -> None:
+    assert known not in COMMANDS
+    assert here.split(maxsplit=1)[0] in COMMANDS
+    assert jobvisor(here.split(maxsplit=1)[0], "--help").returncode == 0
+    done = jobvisor(known)
+    assert done.returncode == 2
+    assert f'No such command "{known}". Did you mean "{here}"?' in done.stderr
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_has_no_marks_of_its_makers_and_fits_a_narrow_terminal(jobvisor: Shell, name: str) -> None:
+    told = Terminal(jobvisor.folder, name, "--help", columns=60)
+    assert told.end() == 0
+    assert "\\b" not in told.shown
+    assert "``" not in told.shown
+    examples = [line for line in told.shown.splitlines() if " > ~/" in line]  # they are to be copied
+    assert max(len(line) for line in told.shown.splitlines() if line not in examples) <= 60
 
 
 def test_version_names_the_running_supervisor_where_it_is_another(jobvisor: Shell, canned: Canned) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from supervisor.cli.table import ago, aligned, one_line, short, size, status_lines
+from supervisor.cli.table import ago, aligned, fitted, one_line, short, size, status_lines
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 CONTRACT = """\
@@ -112,6 +112,18 @@ def test_a_narrow_terminal_cuts_health_and_nothing_else() -> None:
     assert len(narrow[-1]) == width
     assert narrow[-1] == full[-1][: width - 1] + "…"
     assert max(map(len, lines(SAMPLE, width=40))) == 40
+
+
+def test_columns_that_tell_least_go_first_and_the_last_is_cut() -> None:
+    rows = [("1", "a-long-name", "ok", "and a long tale of what was wrong")]
+    headers, dispensable = ("ID", "JOB", "OUTCOME", "ERROR"), ("OUTCOME", "ID")
+    assert fitted(headers, rows, width=None, dispensable=dispensable)[1] == "1   a-long-name  ok       " + rows[0][-1]
+    assert fitted(headers, rows, width=40, dispensable=dispensable) == [
+        "ID  JOB          OUTCOME  ERROR",
+        "1   a-long-name  ok       and a long ta…",
+    ]
+    assert fitted(headers, rows, width=30, dispensable=dispensable)[1] == "1   a-long-name  and a long t…"
+    assert fitted(headers, rows, width=24, dispensable=dispensable)[1] == "a-long-name  and a long…"
 
 
 def test_colour_is_on_the_health_alone() -> None:

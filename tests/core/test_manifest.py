@@ -8,6 +8,7 @@ from manifests import job, parsed, problems, surroundings
 
 from supervisor.core.job import Limit
 from supervisor.core.manifest import Manifest, Positions, Settings, Source, parse
+from supervisor.core.manifest.elsewhere import ELSEWHERE
 from supervisor.core.manifest.keys import BACKOFF, HISTORY, JOB, LOG, OWN_LOG, SUPERVISOR, TOP
 from supervisor.core.manifest.tables import Key, Only
 
@@ -323,3 +324,24 @@ def test_whatever_toml_gives_the_parser_returns_a_manifest_or_problems(
         assert found
         for problem in found:
             assert str(problem).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ("startsecs = 5", "settle"),
+        ("numprocs = 2", "instances"),
+        ('OnCalendar = "daily"', "cron"),
+        ('WorkingDirectory = "/srv"', "cwd"),
+        ('depends_on = ["db"]', "after"),
+        ('MAILTO = "ada"', "notify"),
+    ],
+)
+def test_a_key_that_another_program_has_is_answered_with_ours(line: str, key: str) -> None:
+    (problem,) = problems(f'[jobs.a]\ncommand = "x"\n{line}\n')
+    assert problem == f'jobs.toml:3: jobs.a.{line.split(maxsplit=1)[0]}: unknown key; did you mean "{key}"?'
+
+
+def test_each_key_of_another_program_leads_to_one_of_ours_and_hides_none() -> None:
+    assert set(ELSEWHERE.values()) <= JOB.keys()
+    assert not ELSEWHERE.keys() & JOB.keys()

@@ -40,6 +40,7 @@ def test_names_mean_slots_in_the_order_of_the_manifest(names: list[str], meant: 
         ("x*", None),
         ("", None),
         ("web:1:1", "web:1"),
+        ("all", "*"),
     ],
 )
 def test_a_name_that_means_nothing_is_said_with_the_nearest(name: str, near: str | None) -> None:

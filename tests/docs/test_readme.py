@@ -3,11 +3,12 @@ import re
 import shlex
 import shutil
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from program import Program, program
+from program import JOBVISOR, Program, program
 
 from supervisor.core.durations import parse_duration
 from supervisor.load import load
@@ -30,7 +31,7 @@ def commands() -> list[list[str]]:
     ]
 
 
-MAKES_THE_STAGE = {"run", "init"}
+MAKES_THE_STAGE = {"run", "init", "import"}
 """What a test of its own runs, as it is no client of the running example."""
 
 
@@ -75,6 +76,30 @@ def test_init_writes_what_the_text_shows(tmp_path: Path) -> None:
     said = made.ctl("init").stdout
     assert any(f"$ jobvisor init\n{said}" in block for block in blocks("console"))
     assert made.ctl("check").returncode == 0
+
+
+IMPORTED = {
+    "-": "user-crontab",
+    "/etc/supervisor/supervisord.conf": "supervisord.conf",
+    "/etc/systemd/system/shop-*.service": "poller.service",
+    "/etc/systemd/system/shop-*.timer": "sweep.timer",
+}
+"""What stands here for the files of a reader's machine."""
+
+
+def test_what_the_text_imports_becomes_a_manifest_that_holds(tmp_path: Path) -> None:
+    lines = re.findall(r"^\$ (?:crontab -l \| )?jobvisor import (.*) > jobs\.toml$", README, re.MULTILINE)
+    assert sorted(name for line in lines for name in line.split()) == sorted(IMPORTED)
+    made = Program(tmp_path)
+    for line in lines:
+        files = [ROOT / "tests" / "imports" / "files" / IMPORTED[name] for name in line.split()]
+        names = ["/dev/stdin" if line == "-" else str(file) for file in files]
+        with files[0].open() as stdin:
+            done = subprocess.run(
+                [*JOBVISOR, "import", *names], cwd=tmp_path, stdin=stdin, capture_output=True, text=True, check=True
+            )
+        made.write(done.stdout)
+        assert made.ctl("check").returncode == 0
 
 
 def test_an_unknown_key_is_answered_as_the_text_shows(tmp_path: Path) -> None:

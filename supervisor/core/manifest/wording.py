@@ -47,6 +47,10 @@ def nearest(word: str, known: tuple[str, ...]) -> str | None:
     """Return the known word that is most like this one, or None where none is."""
     from difflib import get_close_matches  # noqa: PLC0415  # only for a manifest with mistakes
 
+    from supervisor.core.manifest.elsewhere import ELSEWHERE  # noqa: PLC0415  # as above
+
+    if ELSEWHERE.get(word.lower()) in known:
+        return ELSEWHERE[word.lower()]
     return next(iter(get_close_matches(word, known, n=1)), None)
 
 
