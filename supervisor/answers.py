@@ -212,21 +212,21 @@ class Answers:
         slots = self._slots(params)
         groups = [name for name in params["names"] if name in board.tree.branches]
         grouped = {job for name in groups for job in board.tree.shape.jobs_below(name)}
-        asked = self._by_name([slot for slot in slots if slot.id.job not in grouped], params["names"])
         alone = [slot.id for slot in slots if slot.id.job not in grouped]
-        waits = [(slot, wait(slot)) for slot in slots if slot.job.enabled or slot.id in asked]
+        waits = [(slot, wait(slot)) for slot in self._meant(slots, params["names"], lambda slot: slot.job.enabled)]
         shell.perform(board.tell(alone, event, clock.now(), groups))
         if not params.get("wait", True):
             return {"jobs": [_line(slot.label, Verdict(ok=True, message="asked")) for slot, _ in waits]}
         return {"jobs": await asyncio.gather(*(self._outcome(slot, wait) for slot, wait in waits))}
 
-    def _by_name(self, slots: Sequence[Slot], names: Sequence[str]) -> set[SlotId]:
-        """Return those that are meant by their names; where patterns alone name any, a disabled job is passed over."""
+    def _meant(self, slots: Sequence[Slot], names: Sequence[str], applies: Callable[[Slot], bool]) -> list[Slot]:
+        """Return those to which an order applies, and those that are named themselves.
+
+        Patterns and groups pass over the rest, unless nothing would be left.
+        """
         plain = [name for name in names if not is_pattern(name) and name not in self._shell.board.tree.branches]
         named = {slot.id for slot in self._slots({"names": plain})} if plain else set[SlotId]()
-        if not any(slot.job.enabled for slot in slots):
-            named |= {slot.id for slot in slots}
-        return named & {slot.id for slot in slots}
+        return [slot for slot in slots if applies(slot) or slot.id in named] or list(slots)
 
     async def _scale(self, params: dict[str, Any]) -> dict[str, Any]:
         shell, board = self._shell, self._shell.board
@@ -279,22 +279,22 @@ class Answers:
         return _line(slot.label, verdict, output)
 
     async def _pause(self, params: dict[str, Any]) -> dict[str, Any]:
-        slots = self._slots(params)
+        slots = self._meant(self._slots(params), params["names"], _is_scheduled)
         self._tell_scheduled(slots, PauseRequested())
         return {"jobs": [self._paused_line(slot, "paused") for slot in slots]}
 
     async def _resume(self, params: dict[str, Any]) -> dict[str, Any]:
-        slots = self._slots(params)
+        slots = self._meant(self._slots(params), params["names"], _is_scheduled)
         self._tell_scheduled(slots, ResumeRequested())
         return {"jobs": [self._paused_line(slot, "resumed") for slot in slots]}
 
     def _tell_scheduled(self, slots: Iterable[Slot], event: Event) -> None:
-        scheduled = [slot.id for slot in slots if slot.job.schedule is not None]
+        scheduled = [slot.id for slot in slots if _is_scheduled(slot)]
         self._shell.perform(self._shell.board.tell(scheduled, event, clock.now()))
 
     @staticmethod
     def _paused_line(slot: Slot, done: str) -> dict[str, Any]:
-        if slot.job.schedule is None:
+        if not _is_scheduled(slot):
             name = slot.label
             return _line(name, Verdict(ok=False, message=f"has no schedule; use `jobvisor stop {name}`"))
         return _line(slot.label, Verdict(ok=True, message=done))
@@ -387,6 +387,10 @@ class Answers:
         if isinstance(chosen, Unmatched):
             raise ControlError(4, str(chosen))
         return [named[name] for name in chosen]
+
+
+def _is_scheduled(slot: Slot) -> bool:
+    return slot.job.schedule is not None
 
 
 async def _awaited(work: Awaitable[Any]) -> Any:
