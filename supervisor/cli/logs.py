@@ -57,6 +57,15 @@ def command(  # its options
     if count is None and run_id is None and since is None:
         count = FEW
     wish = Wish(n=count, since=None if since is None else past(since), grep=_pattern(grep))
+    try:
+        return _show(place, names, wish, run_id=run_id, following=following, as_json=as_json)
+    except PermissionError as error:
+        who = "root and the supervisor's own user"
+        raise JobvisorError(f"cannot read {error.filename}: {error.strerror}; output is for {who}") from None
+
+
+def _show(place: Place, names: Sequence[str], wish: Wish, *, run_id: int | None, following: bool, as_json: bool) -> int:
+    """Print the lines."""
     folders = place.folders()
     log_dir, history = Path(folders["log_dir"]), Path(folders["history"])
     if run_id is None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from supervisor.core.names import Unmatched, select, several
 from supervisor.core.schedule import Delay, Every, next_due
 from supervisor.core.show import settings, upcoming
 from supervisor.core.status import iso
-from supervisor.errors import ControlError, NoSuchJobError, NoSupervisorError
+from supervisor.errors import ControlError, JobvisorError, NoSuchJobError, NoSupervisorError
 from supervisor.history import query, table
 from supervisor.load import load
 
@@ -39,16 +40,24 @@ def command(place: Place, name: str, as_json: bool) -> int:
         told = place.ask("show", {"name": name})
     except NoSupervisorError:
         told = _from_files(place, name)
-    history = Path(place.folders()["history"])
     label = name if ":" in name else told["name"]
-    told["runs"] = query.runs(history, jobs=[label], limit=RUNS)
-    failed = query.runs(history, jobs=[label], failed=True, limit=1)
-    told["error"] = query.run(history, failed[0]["run_id"]) if failed else None
+    try:
+        told |= _records(Path(place.folders()["history"]), label)
+    except JobvisorError as error:  # of another user, say, who may ask the supervisor and not read its files
+        print(f"warning: {error}", file=sys.stderr)
+        told |= {"runs": [], "error": None}
     if as_json:
         print(json.dumps(told, indent=2))
     else:
         print("\n".join(_lines(told, terminal_width())))
     return 0
+
+
+def _records(history: Path, label: str) -> dict[str, Any]:
+    """Return the last runs of a job or instance, and its last failure."""
+    failed = query.runs(history, jobs=[label], failed=True, limit=1)
+    error = query.run(history, failed[0]["run_id"]) if failed else None
+    return {"runs": query.runs(history, jobs=[label], limit=RUNS), "error": error}
 
 
 def _from_files(place: Place, name: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The database file: opened for the one writer or for a reader, moved aside when it is no database any more."""
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -72,6 +73,8 @@ def reading(path: Path) -> Iterator[sqlite3.Connection | None]:
         if not path.exists():
             yield None
             return
+        if not os.access(path, os.R_OK):  # SQLite says no more than "unable to open"
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         db = _connect_reader(path)
         try:
             if version_of(db) < VERSION:

@@ -197,6 +197,7 @@ ELSEWHERE = {
     "; as root, or with --user?": "tests/systemd",
     ", which has no name; chown it": "tests/systemd",
     " is there, and not written for ": "tests/systemd",
+    "; output is for ": "another user: tests/security/test_isolation.py",
     "the control socket cannot be opened to its group: ": "tests/security/test_isolation.py",
     "the supervisor's user is neither root nor in it; ": "not as root: tests/control/test_server.py",
     " never started: ": "tests/cli/test_logs.py",

@@ -1,10 +1,14 @@
 """What a job that runs as another user can reach of the supervisor and of other jobs: nothing. The real program."""
 
+import encodings.utf_8_sig  # noqa: F401  # as the commands below
+import importlib
 import json
 import os
 import pwd
 import stat
+import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,8 @@ import pytest
 from conftest import eventually
 from program import Program, program
 
+from supervisor.cli.commands import COMMANDS
+from supervisor.cli.main import main
 from supervisor.control.client import connect
 from supervisor.errors import JobvisorError
 
@@ -79,7 +85,7 @@ def test_a_job_of_a_user_reaches_neither_the_supervisor_nor_another_job(app: Pro
     pries = '[jobs.pries]\nrun = "jobs.pries:pries"\nuser = "nobody"\nrestart = "never"\nlog = { timestamps = false }\n'
     app.write(f"{manifest}{pries}args = {json.dumps([str(app.folder), other, parts])}\n")
     assert app.ctl("reload").returncode in {0, 1}
-    found: dict[str, Any] = json.loads(eventually(lambda: app.output("pries")))
+    found: dict[str, Any] = json.loads(eventually(lambda: app.output("pries"), within=30))
     assert found.pop("uid") == pwd.getpwnam("nobody").pw_uid
     assert set(found.pop("fds")) <= {0, 1, 2, 3, 4, 5, 6}
     if other_user == "nobody":
@@ -149,6 +155,58 @@ def test_members_of_the_socket_group_ask_the_supervisor_and_nobody_else(app: Pro
     assert asked_by(nobody.pw_uid, nobody.pw_gid, [*range(60_000, 60_400)], path) == why
 
 
+TALKS = """
+[jobs.talks]
+command = ["sh", "-c", "echo talking; exit 3"]
+every = "1h"
+"""
+
+
+for _name in COMMANDS:  # what another user may not read is imported before
+    importlib.import_module(f"supervisor.cli.{_name}")
+
+
+def told_to(uid: int, groups: list[int], folder: Path, *arguments: str) -> tuple[int, str]:
+    """Return the exit code of a command that a user gives, and all that it prints."""
+    answer, said = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.chdir(folder)
+        for stream in (1, 2):
+            os.dup2(said, stream)
+        os.setgroups(groups)
+        os.setresgid(65_534, 65_534, 65_534)
+        os.setresuid(uid, uid, uid)
+        sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+        code = 70
+        try:
+            code = main(arguments)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    os.close(said)
+    with os.fdopen(answer) as lines:
+        told = lines.read()
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), told
+
+
+def test_a_member_of_the_group_gives_orders_and_is_told_that_files_are_not_for_him(app: Program) -> None:
+    app.write(f"[supervisor]\nsocket_group = {GROUP}\n{SLEEPER}{TALKS}")
+    app.run()
+    member = partial(told_to, pwd.getpwnam("nobody").pw_uid, [GROUP], app.folder)
+    assert member("stop", "sleeper") == (0, "sleeper: stopped\n")
+    assert member("trigger", "talks", "--wait") == (3, "talking\ntalks: failed: exit 3\n")
+    code, told = member("show", "talks")
+    assert code == 0
+    assert "history.db: Permission denied" in told
+    assert "settings" in told
+    for command in ("logs", "logs talks", "history", "errors"):
+        code, told = member(*command.split())
+        assert (code, told.count("\n")) == (1, 1), told
+        assert "Permission denied" in told
+
+
 @pytest.mark.parametrize(("group", "reached"), [("", "PermissionError"), (f"group_id = {GROUP}\n", "None")])
 def test_a_job_of_a_user_reaches_the_socket_only_as_a_member_of_the_group(
     app: Program, group: str, reached: str
@@ -159,7 +217,7 @@ def test_a_job_of_a_user_reaches_the_socket_only_as_a_member_of_the_group(
         pries=PRIES,
     )
     app.run()
-    found = json.loads(eventually(lambda: app.output("pries")))
+    found = json.loads(eventually(lambda: app.output("pries"), within=30))
     assert found["socket"] == reached
     assert {found[name] for name in ("history.db", "lock")} == {"PermissionError"}
 
