@@ -6,12 +6,13 @@ only where the sum of RSS is over the limit. Nothing is looked at while no job h
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
 from supervisor.core.runs import RunId
 from supervisor.engine.containment import tree
+from supervisor.engine.slices import in_slices
 
 EVERY = 1.0
 """Seconds between two looks."""
@@ -33,11 +34,12 @@ class Appetite:
         self._exceeded = exceeded
         self._runs: dict[RunId, Watched] = {}
         self._next: asyncio.TimerHandle | None = None
+        self._is_looking = False
 
     def watch(self, run_id: RunId, pid: int, limit: int) -> None:
         """Look at a run until it is forgotten."""
         self._runs[run_id] = Watched(pid, limit)
-        if self._next is None:
+        if self._next is None and not self._is_looking:
             self._next = self._loop.call_later(EVERY, self._look)
 
     def forget(self, run_id: RunId) -> None:
@@ -48,10 +50,29 @@ class Appetite:
             self._next = None
 
     def _look(self) -> None:
-        self._next = self._loop.call_later(EVERY, self._look)
+        self._next, self._is_looking = None, True
+        in_slices(self._loop, self._looking(), self._is_done)
+
+    def _is_done(self) -> None:
+        self._is_looking = False
+        if self._runs:
+            self._next = self._loop.call_later(EVERY, self._look)
+
+    def _looking(self) -> Iterator[None]:
         for run_id, watched in list(self._runs.items()):
-            pids = list(tree(watched.pid))
-            if sum(map(_rss, pids)) > watched.limit and sum(map(_pss, pids)) > watched.limit:
+            pids: list[int] = []
+            for pid in tree(watched.pid):
+                pids.append(pid)
+                yield
+            used = 0
+            for measured in (_rss, _pss):
+                used = 0
+                for pid in pids:
+                    used += measured(pid)
+                    yield
+                if used <= watched.limit:
+                    break
+            if used > watched.limit and run_id in self._runs:
                 self._exceeded(run_id)
 
 

@@ -17,10 +17,9 @@ import psutil
 from supervisor.core.runs import RunId
 from supervisor.core.status import Vital
 from supervisor.engine.containment import tree
+from supervisor.engine.slices import in_slices
 from supervisor.values import dataclass, field
 
-SLICE = 0.002
-"""Seconds after which the loop has its turn again."""
 PSS_EVERY = 30
 OF_ONE_THREAD = 3
 """Links of /proc/PID/task: two, and one a thread."""
@@ -56,15 +55,9 @@ class Vitals:
         if self._going is None:
             self._count += 1
             self._going = self._sample()
-            self._continue(loop)
+            in_slices(loop, self._going, self._is_complete)
 
-    def _continue(self, loop: asyncio.AbstractEventLoop) -> None:
-        until = time.monotonic() + SLICE
-        assert self._going is not None
-        for _ in self._going:
-            if time.monotonic() > until:
-                loop.call_soon(self._continue, loop)
-                return
+    def _is_complete(self) -> None:
         self._going = None
         self._sampled()
 
@@ -91,6 +84,7 @@ class Vitals:
         for each in tree(pid):
             with suppress(psutil.Error, OSError):  # gone, or no descriptor left to look
                 watched.processes[each] = kept.get(each) or psutil.Process(each)
+            yield
         used, rss, pss = 0.0, 0, 0
         cpu: dict[int, float] = {}
         for each, process in watched.processes.items():

@@ -255,10 +255,16 @@ class Campaign:
             self.signal(pid, signal.SIGCONT, what)
 
     def leave_fork_server_stopped(self) -> None:
-        self.signal(self.part("engine.forkserver"), signal.SIGSTOP, "fork server, for good")
+        self._leave_stopped("engine.forkserver", "fork server")
 
     def leave_log_process_stopped(self) -> None:
-        self.signal(self.part("logs.process"), signal.SIGSTOP, "log process, for good")
+        self._leave_stopped("logs.process", "log process")
+
+    def _leave_stopped(self, module: str, what: str) -> None:
+        """Stop a helper for good; one that has only just been exec'd has not asked yet to be woken at our death."""
+        pid = self.part(module)
+        if pid is not None and _ignores(pid, signal.SIGTERM):
+            self.signal(pid, signal.SIGSTOP, f"{what}, for good")
 
     def kill_supervisor_of_stopped_helpers(self) -> None:
         self.leave_fork_server_stopped()
@@ -423,6 +429,14 @@ class Campaign:
         assert gaps <= self.log_losses, (
             f"{gaps} gaps, and {self.log_losses} times lines may have died with their reader"
         )
+
+
+def _ignores(pid: int, number: int) -> bool:
+    with suppress(OSError):
+        status = Path(f"/proc/{pid}/status").read_text().splitlines()
+        ignored = next(int(line.split()[1], 16) for line in status if line.startswith("SigIgn:"))
+        return bool(ignored >> (number - 1) & 1)
+    return False
 
 
 @contextmanager

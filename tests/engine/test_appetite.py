@@ -1,5 +1,7 @@
 """Where no cgroup keeps limits.memory, the engine looks, and tells of who is over it."""
 
+import asyncio
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +10,7 @@ from conftest import eventually
 from rig import Rig, real
 
 from supervisor.core.events import MemoryExceeded
-from supervisor.core.job import Limits
+from supervisor.core.job import Command, Limits
 from supervisor.values import replace
 
 CODE = """
@@ -73,3 +75,36 @@ def test_nothing_is_looked_at_while_no_job_has_a_limit(rig: Rig) -> None:
     rig.kill(run_id)
     rig.ended(run_id)
     assert rig.engine._appetite._next is None
+
+
+CROWD = """
+import os, time
+for _ in range(400):
+    if os.fork() == 0:
+        break
+else:
+    print("up", flush=True)
+time.sleep(1000)
+"""
+
+
+def test_a_look_at_a_job_of_many_processes_goes_in_slices(tmp_path: Path) -> None:
+    """Each turn of the loop that is counted while the engine looks is one in which another job is served."""
+    with real(tmp_path) as rig:
+        job = rig.job(Command(argv=(sys.executable, "-S", "-c", CROWD)))
+        run_id = rig.spawn(replace(job, process=replace(job.process, limits=Limits(memory=1 << 20))))
+        rig.up(run_id)
+        appetite = rig.engine._appetite
+
+        async def turns() -> int:
+            appetite._look()
+            counted = 0
+            while appetite._is_looking:  # the turns are what is counted
+                await asyncio.sleep(0)
+                counted += 1
+            return counted
+
+        assert eventually(lambda: not rig.call(lambda: appetite._is_looking) and rig.wait(turns())) > 5
+        rig.fact(MemoryExceeded, run_id)
+        rig.kill(run_id)
+        rig.ended(run_id)

@@ -110,7 +110,8 @@ def test_after_all_that_nothing_has_failed_inside_and_nothing_has_grown(app: Wit
     app.goes_on()
 
 
-def test_two_hundred_clients_at_once_some_half_open_some_that_never_read(app: Witnessed) -> None:
+def crowd(app: Witnessed) -> None:
+    """Two hundred at once: some half open, some that never read, some that read slowly, the others in a hurry."""
     with ExitStack() as held:
         half = [held.enter_context(connected(app)) for _ in range(20)]
         for sock in half:
@@ -118,12 +119,34 @@ def test_two_hundred_clients_at_once_some_half_open_some_that_never_read(app: Wi
         deaf = [held.enter_context(connected(app)) for _ in range(20)]
         for sock in deaf:
             sock.sendall(b'{"id":1,"method":"status"}\n' * 20)
-        asking = [held.enter_context(connected(app)) for _ in range(160)]
+        slow = [held.enter_context(connected(app)) for _ in range(10)]
+        for sock in slow:
+            sock.sendall(b'{"id":1,"method":"watch"}\n')
+        asking = [held.enter_context(connected(app)) for _ in range(150)]
         for sock in asking:
             sock.sendall(b'{"id":1,"method":"status"}\n')
         for sock in asking:
             assert json.loads(sock.makefile("rb").readline())["result"]["jobs"]
+        for sock in slow:
+            assert len(sock.recv(7)) == 7
         app.goes_on()
+
+
+def test_two_hundred_clients_at_once_hold_up_nothing_and_leave_nothing(app: Witnessed) -> None:
+    process = psutil.Process(app.pid)
+    crowd(app)
+    ping(app)
+    before = process.num_fds()
+    grown: list[int] = []
+    for _ in range(BURSTS):
+        rss = process.memory_info().rss
+        crowd(app)
+        eventually(lambda: process.num_fds() <= before + 8)
+        grown.append(process.memory_info().rss - rss)
+        if grown[-1] < LEVEL:
+            break
+    assert grown[-1] < LEVEL, f"each crowd adds {LEVEL} bytes or more: {grown}"
+    assert process.num_threads() <= 4
     assert app.ctl("status", "a").returncode == 0
 
 

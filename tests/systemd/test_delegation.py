@@ -28,6 +28,15 @@ command = ["sh", "-c", "while :; do :; done"]
 limits = { cpu = "20%", memory = "100M", processes = 20 }
 nice = 5
 
+[jobs.crowd]
+command = '''
+for each in 1 2 3 4 5 6 7 8 9; do sleep 4713 & done
+wait
+'''
+shell = true
+restart = "never"
+limits = { processes = 4 }
+
 [jobs.hidden]
 command = '''
 env -i setsid sh -c 'sleep 4711 & exit'
@@ -92,6 +101,14 @@ def test_limits_are_those_of_the_jobs_cgroup_and_show_tells_what_it_has_used(mac
     hidden = eventually(lambda: account(machine, "hidden"))
     assert hidden["processes"] == 3
     assert not [each for each in machine.json("status")["warnings"] if "limits.cpu" in each]
+
+
+def test_a_job_has_no_more_processes_than_its_limit_all_of_it_together(machine: Lab) -> None:
+    eventually(lambda: machine.job("crowd")["last"], within=60)
+    assert machine.job("crowd")["state"] == "failed", "the shell could not fork"
+    said = machine.jobvisor("logs", "crowd").stdout
+    assert "fork" in said.lower()
+    assert machine.job("sleeper")["state"] == "running"
 
 
 def test_a_crash_and_a_stop_leave_nothing_of_what_hides(machine: Lab) -> None:
