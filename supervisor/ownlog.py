@@ -1,7 +1,8 @@
 """The supervisor's own log, by loguru: to stderr, and to a file where the manifest names one.
 
 A stderr that nobody reads must not hold up supervision, so each line is written without blocking; a line that does not
-fit is lost there and counted. Where stderr is systemd's journal, lines go there as entries with fields instead.
+fit is lost there and counted, and how many are missing stands before the next one that does. Where stderr is systemd's
+journal, lines go there as entries with fields instead.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import os
 import socket
 import stat
 import sys
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +21,8 @@ from supervisor import journal
 if TYPE_CHECKING:
     from loguru import Message
 
+RECENT = 600.0
+"""Seconds for which status tells of a line that was lost."""
 FORMAT = "{time:YYYY-MM-DDTHH:mm:ss.SSS!UTC}Z {level: <7} {message}"
 
 
@@ -28,15 +32,23 @@ class Stderr:
     def __init__(self) -> None:
         self.lost = 0
         """Lines that stderr did not take."""
+        self.lost_at: float | None = None
+        """When it took the last of them not, on the monotonic clock."""
+        self._missing = 0
         self._write = self._writer(os.dup(2))
 
     def __call__(self, message: str) -> None:
         """Write one line, or count it as lost."""
-        data = message.encode(errors="backslashreplace")
+        note = f"[jobvisor] {self._missing} lines lost here\n" if self._missing else ""
+        data = f"{note}{message}".encode(errors="backslashreplace")
         try:
-            self.lost += self._write(data) < len(data)
+            is_taken = self._write(data) == len(data)
         except OSError:
+            is_taken = False
+        self._missing = 0 if is_taken else self._missing + 1
+        if not is_taken:
             self.lost += 1
+            self.lost_at = time.monotonic()
 
     @staticmethod
     def _writer(fd: int) -> Callable[[bytes], int]:
@@ -63,11 +75,17 @@ class Entries:
         self._instead = instead
         self._journal = to
         self._lost = 0
+        self._lost_at: float | None = None
 
     @property
     def lost(self) -> int:
         """Lines that neither took."""
         return self._lost + self._instead.lost
+
+    @property
+    def lost_at(self) -> float | None:
+        """When the last of them was lost, on the monotonic clock."""
+        return max((at for at in (self._lost_at, self._instead.lost_at) if at is not None), default=None)
 
     def __call__(self, message: "Message") -> None:
         """Send one line, or count it as lost."""
@@ -75,7 +93,9 @@ class Entries:
         fields = {f"JOBVISOR_{name.upper()}": str(value) for name, value in record["extra"].items()}
         own = {"MESSAGE": str(message).rstrip("\n"), "PRIORITY": _priority(record["level"].no)}
         try:
-            self._lost += not self._journal.send(journal.encoded({"SYSLOG_IDENTIFIER": "jobvisor", **own, **fields}))
+            if not self._journal.send(journal.encoded({"SYSLOG_IDENTIFIER": "jobvisor", **own, **fields})):
+                self._lost += 1
+                self._lost_at = time.monotonic()
         except OSError:
             self._instead(message)
 
@@ -135,8 +155,10 @@ class OwnLog:
 
     @property
     def warnings(self) -> list[str]:
-        """What is wrong with it, a line each."""
-        lost = [f"{self.lost} lines of the supervisor's own log did not fit stderr"] if self.lost else []
+        """What is wrong with it, or was in the last minutes; a line each."""
+        at = self._sink.lost_at
+        is_recent = at is not None and time.monotonic() - at < RECENT
+        lost = [f"{self.lost} lines of the supervisor's own log did not fit stderr"] if is_recent else []
         trouble = self._file.trouble if self._file is not None else None
         return [*lost, *([trouble] if trouble else [])]
 

@@ -5,10 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from conftest import eventually
 from program import program
 
+from supervisor import ownlog
 from supervisor.logs.own import ROOM, OwnFile
+from supervisor.ownlog import OwnLog, Stderr
 
 PROGRAM = """
 from loguru import logger
@@ -163,3 +166,23 @@ def test_usr1_reopens_the_supervisors_own_file_too(tmp_path: Path) -> None:
         made.ctl("shutdown")
     assert own.read_text().endswith("INFO    ended\n")
     assert "a: stopped" not in (tmp_path / "moved.log").read_text()
+
+
+def test_a_loss_is_told_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, write = os.pipe()
+    before = os.dup(2)
+    os.dup2(write, 2)
+    try:
+        sink = Stderr()
+    finally:
+        os.dup2(before, 2)
+    log = OwnLog(sink, None)
+    sink("first\n")
+    assert log.warnings == []
+    os.close(read)
+    sink("second\n")
+    assert log.warnings == ["1 lines of the supervisor's own log did not fit stderr"]
+    monkeypatch.setattr(ownlog, "RECENT", 0.0)
+    assert log.warnings == []
+    os.close(write)
+    os.close(before)

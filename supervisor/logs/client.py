@@ -11,7 +11,7 @@ import signal
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from supervisor import journal
@@ -20,6 +20,7 @@ from supervisor.core.job import Job, LogFiles, LogMode
 from supervisor.core.runs import Attempt, RunId
 from supervisor.helpers import Helper, Pacing, Standby
 from supervisor.logs import launch
+from supervisor.logs.condition import Condition
 from supervisor.logs.names import file_name
 from supervisor.values import dataclass, field
 from supervisor.wire import Message, Wire
@@ -30,8 +31,6 @@ END_WITHIN = timedelta(milliseconds=500)
 """How long ``tail`` waits for the end of a run's output: something that the run has left behind may hold the pipe."""
 ANSWER_WITHIN = timedelta(seconds=2)
 CLOSE_WITHIN = timedelta(seconds=5)
-RECENT = timedelta(minutes=10)
-"""For which status tells of a log process that died."""
 
 COLOURS = (36, 33, 32, 35, 34, 31, 96, 93, 92, 95, 94, 91)
 """SGR foregrounds, those that are easy to tell apart first."""
@@ -50,21 +49,6 @@ class OpenRun:
         """Yield what the log process is told of each pipe, with the read end."""
         for number, (destination, fd) in self.pipes.items():
             yield {**self.settings, "pipe": number, **destination}, fd
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """A file that does not take lines, or cannot be rotated."""
-
-    label: str
-    error: str
-    lines: int
-    since: datetime
-
-    def __str__(self) -> str:
-        """Return a line for status."""
-        what = f"{self.lines} lines of {self.label} dropped" if self.lines else self.label
-        return f"log: {what}: {self.error} since {_brief(self.since)}"
 
 
 class LogProcess:
@@ -96,13 +80,9 @@ class LogProcess:
         self._numbers = itertools.count(1)
         self._asks = itertools.count(1)
         self._tails: dict[int, asyncio.Future[list[str]]] = {}
-        self._troubles: dict[str, Trouble] = {}
-        self._deaths = 0
-        self._last_death = ""
-        self._died_at = 0.0
+        self._condition = Condition(warn)
         self._overdue: asyncio.TimerHandle | None = None
         """Set while an answer to ``check`` is awaited."""
-        self._silent_since: datetime | None = None
         self._helper: Helper | None = None
         self._pidfd = -1
         self._wire: Wire | None = None
@@ -119,10 +99,12 @@ class LogProcess:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What status says of output that is lost, or was in danger lately; a line each."""
-        often = f"log: the log process had to be replaced {self._deaths} times, last {self._last_death}"
-        died = [often] if self._deaths and self._loop.time() - self._died_at < RECENT.total_seconds() else []
-        silent = [_silence(self._silent_since)] if self._silent_since else []
-        return (*map(str, self._troubles.values()), *silent, *died)
+        return self._condition.lines(self._written)
+
+    @property
+    def _written(self) -> set[str]:
+        """The files that living runs write to."""
+        return {destination["path"] for run in self._runs.values() for destination, _ in run.pipes.values()}
 
     # -- orders --------------------------------------------------------------------------------------------------------
 
@@ -229,8 +211,7 @@ class LogProcess:
             self._overdue = self._loop.call_later(ANSWER_WITHIN.total_seconds(), self._is_overdue)
 
     def _is_overdue(self) -> None:
-        self._silent_since = datetime.now(UTC) - ANSWER_WITHIN
-        self._warn(_silence(self._silent_since))
+        self._condition.is_silent(ANSWER_WITHIN)
         with suppress(OSError):
             signal.pidfd_send_signal(self._pidfd, signal.SIGCONT)
 
@@ -238,9 +219,7 @@ class LogProcess:
         if self._overdue is not None:
             self._overdue.cancel()
             self._overdue = None
-        if self._silent_since is not None:
-            self._silent_since = None
-            self._warn("log: the log process answers again")
+        self._condition.is_heard()
 
     def reopen(self) -> None:
         """Have every file that somebody has moved away opened anew."""
@@ -313,13 +292,9 @@ class LogProcess:
             case {"fact": "pong"}:
                 self._is_heard()
             case {"fact": "trouble", "path": path, "label": label, "error": str(error)}:
-                since = datetime.fromtimestamp(fact["since"], UTC)
-                before = self._troubles.get(path)
-                trouble = self._troubles[path] = Trouble(label, error, fact["lines"], since)
-                if before is None or before.error != error:
-                    self._warn(str(trouble))
-            case {"fact": "trouble", "path": path, "error": None} if path in self._troubles:
-                self._warn(f"{self._troubles.pop(path)}: over")
+                self._condition.fails(path, label, error, fact["lines"], fact["since"], self._written)
+            case {"fact": "trouble", "path": path, "error": None}:
+                self._condition.is_well(path)
 
     def _pipe_ended(self, run_id: RunId, number: int) -> None:
         run = self._runs[run_id]
@@ -375,10 +350,7 @@ class LogProcess:
             self._closed.set()
             return
         how = signal.Signals(-status).name if status < 0 else f"exit {status}"
-        self._deaths += 1
-        self._died_at = self._loop.time()
-        self._last_death = f"{_brief(datetime.now(UTC))} ({how})"
-        self._warn(f"log: the log process ended ({how}); another one takes over its {len(self._runs)} runs")
+        self._condition.has_died(how, len(self._runs))
         self._start_again()
 
     def _drop_wire(self) -> None:
@@ -388,10 +360,10 @@ class LogProcess:
         self._loop.remove_writer(self._wire)
         self._wire.close()
         self._wire = None
-        self._troubles.clear()
+        self._condition.begin_anew()
         if self._overdue is not None:
             self._overdue.cancel()
-        self._overdue = self._silent_since = None
+        self._overdue = None
         for answer in self._tails.values():
             if not answer.done():
                 answer.set_result([])
@@ -420,11 +392,3 @@ def _kept(fd: int, undo: ExitStack) -> int:
     """Return the descriptor, which is closed where a later one cannot be had."""
     undo.callback(os.close, fd)
     return fd
-
-
-def _silence(since: datetime) -> str:
-    return f"log: the log process has not answered since {_brief(since)}; the output of jobs waits"
-
-
-def _brief(at: datetime) -> str:
-    return f"{at:%Y-%m-%dT%H:%M:%SZ}"

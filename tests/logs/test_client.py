@@ -19,7 +19,7 @@ from stage import Stage, job, numbered, on_loop, stage
 from supervisor import helpers
 from supervisor.core.job import Job, LogFiles, LogMode
 from supervisor.journal import SOCKET
-from supervisor.logs import client
+from supervisor.logs import client, condition
 
 APART = LogFiles(timestamps=False, merge_stderr=False)
 
@@ -164,7 +164,7 @@ async def test_the_next_log_process_takes_over_every_pipe_and_no_job_gets_sigpip
         [warning] = on.logs.warnings
         assert "replaced 3 times" in warning
         assert "SIGKILL" in warning
-        monkeypatch.setattr(client, "RECENT", timedelta(0))
+        monkeypatch.setattr(condition, "RECENT", timedelta(0))
         assert on.logs.warnings == ()
 
 
