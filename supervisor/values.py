@@ -5,7 +5,8 @@ program that was half of the time of all its imports, and 2 MB. Here all classes
 and that one is compiled when the first object is made.
 
 To a type checker the names are the standard library's, and ``tests/test_values.py`` holds both to the same cases. What
-no class of ours asks for is not there: classes without slots, ``init=False``, ``InitVar``, ``__post_init__``.
+no class of ours asks for is not there: classes without slots, an ``__init__`` of their own, ``init=False``,
+``ClassVar``, ``InitVar``, ``__post_init__``.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -85,6 +86,7 @@ else:
         key = _key(tuple(each.name for each in every if each.compare))
         space = {name: each for name, each in vars(cls).items() if name not in {*own, "__dict__", "__weakref__"}}
         space |= {"__slots__": tuple(name for name in own if name not in inherited), "__fields__": every}
+        space["__qualname__"] = cls.__qualname__
         space.setdefault("__match_args__", tuple(each.name for each in every if not each.is_keyword))
         space.setdefault("__repr__", _repr)
         space.setdefault("__eq__", _eq_by(key))
@@ -92,7 +94,7 @@ else:
             space |= {"__setattr__": _refuse, "__delattr__": _refuse, "__getstate__": _state, "__setstate__": _restore}
         space.setdefault("__hash__", _hash_by(key) if is_frozen else None)
         if is_ordered:
-            space["__lt__"] = _lt_by(key)
+            space |= {"__lt__": _lt_by(key), "__le__": _le_by(key)}  # Python makes the others of them
         made = type(cls)(cls.__name__, cls.__bases__, space)
         made.__init__ = _init_of(made)
         return made
@@ -101,6 +103,8 @@ else:
         said = vars(cls).get(name, MISSING)
         if isinstance(said, Field):
             return Field(name, said.default, said.factory, is_keyword=is_keyword, compare=said.compare)
+        if said.__class__.__hash__ is None:
+            raise ValueError(f"mutable default {said.__class__} for field {name} is not allowed: use default_factory")
         return Field(name, said, None, is_keyword=is_keyword, compare=True)
 
     def _key(names: tuple[str, ...]) -> Key:
@@ -159,6 +163,12 @@ else:
             return key(self) < key(other) if other.__class__ is self.__class__ else NotImplemented
 
         return lt
+
+    def _le_by(key: Key) -> Callable[[Any, Any], bool]:
+        def le(self: Any, other: Any) -> bool:
+            return key(self) <= key(other) if other.__class__ is self.__class__ else NotImplemented
+
+        return le
 
     def _refuse(self: Any, name: str, _value: Any = None) -> None:
         raise AttributeError(f"{name} of {self.__class__.__qualname__} is not to be changed")

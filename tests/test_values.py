@@ -160,6 +160,28 @@ def test_objects_can_be_ordered_where_that_was_asked_for(made: Any) -> None:
         made.Point(1) < made.Point(2)  # noqa: B015  # that it cannot be is what is tested
 
 
+def test_an_order_is_told_by_each_of_its_signs_and_only_among_its_own(made: Any) -> None:
+    old, new = made.Version(1, 2), made.Version(2)
+    assert [old < new, old <= new, old > new, old >= new] == [True, True, False, False]
+    assert [old < old, old <= old, old > old, old >= old] == [False, True, False, True]  # noqa: PLR0124
+    with pytest.raises(TypeError):
+        assert old <= 1
+
+
+def test_a_class_keeps_its_full_name(made: Any) -> None:
+    assert made.Point.__qualname__ == "made.<locals>.Point"
+    assert repr(made.Point(1)) == "made.<locals>.Point(x=1, y=0)"
+    assert made.Point.__module__ == __name__
+
+
+def test_a_default_that_all_objects_would_share_and_change_is_refused(made: Any) -> None:
+    with pytest.raises(ValueError, match="mutable default <class 'list'> for field names is not allowed"):
+
+        @made.library.dataclass(slots=True)
+        class Shared:
+            names: list[str] = []  # noqa: RUF012  # what is refused
+
+
 def test_objects_can_be_matched(made: Any) -> None:
     match made.Named(1, 2, name="a"):
         case made.Named(x, y, name=name):
