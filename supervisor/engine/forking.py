@@ -72,19 +72,22 @@ class IntoCgroup:
             exit_signal=signal.SIGCHLD,
             cgroup=cgroup,
         )
+        call = (_SYS_CLONE3, ctypes.byref(args), _size(ctypes.sizeof(args)))
+        register = (thread.set_robust_list, thread.robust_list, thread.robust_list_size)
 
         def fork() -> int:
+            # between the hooks Python holds its locks of imports and, from 3.13, of threads: all is made before
             _python.PyOS_BeforeFork()
-            pid = int(_libc.syscall(_SYS_CLONE3, ctypes.byref(args), _size(ctypes.sizeof(args))))
+            pid = _libc.syscall(*call)
             if pid == 0:
-                _libc.syscall(thread.set_robust_list, thread.robust_list, thread.robust_list_size)
+                _libc.syscall(*register)
                 _python.PyOS_AfterFork_Child()
                 return 0
             number = ctypes.get_errno()
             _python.PyOS_AfterFork_Parent()
             if pid < 0:
                 raise OSError(number, os.strerror(number))
-            return pid
+            return int(pid)
 
         return fork
 
