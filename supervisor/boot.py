@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from supervisor.engine import briefing
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 ANSWERS_WITHIN = 5.0
 """Seconds in which another supervisor of the manifest says who it is."""
+_SHA2 = ("_sha2",) if sys.version_info >= (3, 12) else ("_sha256", "_sha512")
+_HASHES = ("_md5", "_sha1", *_SHA2, "_sha3", "_blake2")
+"""Python's own, by which hashlib does without OpenSSL."""
 
 
 def run(manifest_path: str, *, output: bool) -> int:
@@ -130,9 +134,11 @@ def _open_log(manifest: "Manifest") -> "OwnLog":
 def _without_ballast() -> Iterator[None]:
     """Have imports find no OpenSSL and no compression: nothing of ours uses them, and they are all memory.
 
-    The standard library's modules are made for Pythons that have none. Who imports them later gets them.
+    The standard library's modules are made for Pythons that have none. Who imports them later gets them. A Python built
+    without the hashes that OpenSSL has too (``--with-builtin-hashlib-hashes=blake2``, some vendors') keeps OpenSSL's.
     """
-    absent = [name for name in ("ssl", "_hashlib", "bz2", "lzma") if name not in sys.modules]
+    ballast = ("ssl", "bz2", "lzma", *(["_hashlib"] if all(map(find_spec, _HASHES)) else []))
+    absent = [name for name in ballast if name not in sys.modules]
     for name in absent:
         sys.modules[name] = None  # type: ignore[assignment]  # this is how an import is made to fail
     try:

@@ -89,3 +89,39 @@ def test_a_supervisor_carries_no_openssl(tmp_path: Path) -> None:
         app.write("")
         app.run()
         assert "libcrypto" not in eventually(lambda: Path(f"/proc/{app.pid}/maps").read_text())
+
+
+WITHOUT_HASHES = """
+import sys
+
+class Fewer:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+    def find_spec(self, name, path=None, target=None):
+        if name not in ("_md5", "_sha1", "_sha2", "_sha256", "_sha512", "_sha3"):
+            return self.finder.find_spec(name, path, target)
+
+sys.meta_path[:] = map(Fewer, sys.meta_path)
+"""
+
+
+def test_a_python_whose_hashes_are_openssls_alone_runs_without_a_word_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As some vendors build it, with ``configure --with-builtin-hashlib-hashes=blake2``."""
+    (tmp_path / "vendor").mkdir()
+    (tmp_path / "vendor" / "sitecustomize.py").write_text(WITHOUT_HASHES)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "vendor"))
+    with program(tmp_path) as app:
+        app.write(
+            '[jobs.a]\nrun = "jobs.sums:main"\n',
+            sums="import hashlib, time\nprint(hashlib.sha256().name)\ndef main(): time.sleep(1000)\n",
+        )
+        app.run()
+        app.eventually_job("a", state="running")
+        eventually(lambda: "sha256" in app.output("a"))
+        assert all(" INFO " in line for line in app.log.splitlines()), app.log
