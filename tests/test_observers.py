@@ -9,7 +9,7 @@ from supervisor.observers import Observers
 
 
 def change() -> Change:
-    slot = slot_of(long_lived("web"), 1, None)
+    slot = slot_of(long_lived("web"), 1, None, START)
     return Change(before=slot, after=slot, event=Elapsed(), at=START)
 
 

@@ -135,9 +135,9 @@ def test_runs_that_wait_for_room_are_blocked_and_end_in_a_row_though_the_supervi
     )
     app.run()
     app.eventually_job("single", state="blocked")
-    last = eventually(lambda: (found := rows(app, "beside")) and found[-1]["outcome"] == "skipped" and found[-1])
-    assert last["reason"] == "max_parallel: 3 runs are active"
-    assert len(rows(app, "beside")) == _seconds(rows(app, "beside")) - 1, "the third waits for room, and has no row yet"
+    found = eventually(lambda: (found := rows(app, "beside")) and found[-1]["outcome"] == "skipped" and found)
+    assert found[-1]["reason"] == "max_parallel: 3 runs are active"
+    assert len(found) == _seconds(found) - 1, "the third waits for room, and has no row yet"
     assert app.supervisor is not None
     app.supervisor.kill()
     app.run()

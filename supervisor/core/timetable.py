@@ -167,9 +167,12 @@ def gap(job: Job, table: Timetable, now: Now, seed: str, *, waiting: Sequence[da
 
     ``waiting`` are due times before the cursor that had not been served when the while began.
     """
-    pending = [*waiting, *_pending(table, _label(table, now))]
-    if not pending:
+    found = _pending(table, _label(table, now))
+    if not (waiting or found):
         return Unfolded(table if table.next else _plan(job, table, now, seed))
+    if job.timing.missed is not Missed.ALL:
+        waiting, table = (*waiting, *(each.due_at for each in table.backlog)), replace(table, backlog=())
+    pending = [*waiting, *found]
     passed, made_up = _parted(job, table.schedule, pending, now)
     moved = replace(table, cursor=max(table.cursor, pending[-1]))
     if isinstance(table.schedule, Delay):

@@ -169,6 +169,14 @@ def test_a_catch_up_run_has_the_jitter_of_its_due_time_and_none_past_the_next() 
     assert starts[10 * HOUR] == at("14:00")
 
 
+def test_of_two_absences_only_the_latest_due_time_is_made_up_although_an_earlier_one_waits_for_its_jitter() -> None:
+    world = World((periodic(schedule=Every(interval=HOUR), jitter=50 * MINUTE),)).killed(until=at("13:10"))
+    assert made_up(world) == []
+    world.suspend(at("15:10"))
+    world.until(at("16:00"), lasting=SECOND)
+    assert (made_up(world), missed(world)) == ([at("15:00")], [at("13:00"), at("14:00")])
+
+
 def test_a_catch_up_that_waits_for_its_jitter_outlives_a_crash() -> None:
     first = World((periodic(schedule=Every(interval=HOUR), jitter=20 * MINUTE),))
     second = first.killed(until=at("13:10"))
