@@ -296,6 +296,15 @@ def test_those_that_wait_for_max_running_start_in_due_order_and_are_shown_as_blo
     assert [name for name, _, _ in world.starts] == ["first", "b", "a"]
 
 
+def test_a_reload_that_leaves_more_room_starts_those_that_wait_at_once() -> None:
+    jobs = (periodic("first"), periodic())
+    world = World(jobs, max_running=1)
+    world.until(at("12:06"))
+    world.board.rules = replace(world.board.rules, max_running=2)
+    world.perform(world.board.apply(jobs, world.now))
+    assert [name for name, _, _ in world.starts] == ["first", "poll"]
+
+
 def test_waiting_past_missed_within_is_missed() -> None:
     world = World((periodic("first"), periodic(missed_within=3 * MINUTE)), max_running=1)
     world.until(at("12:07:59"))
