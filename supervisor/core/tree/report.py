@@ -5,9 +5,10 @@ from typing import Any
 
 from supervisor.core.instants import Now
 from supervisor.core.slot import Slot
-from supervisor.core.states import Backoff, Disabled, Finished, Stopped
+from supervisor.core.states import Backoff, Disabled, Failed, Finished, Stopped
 from supervisor.core.status import Health, health
 from supervisor.core.tree.phase import Branch, Fenced, Lowering, Raised
+from supervisor.core.tree.readiness import is_met
 from supervisor.core.tree.tree import Tree
 
 
@@ -48,7 +49,8 @@ def group_state(tree: Tree, branch: Branch, slots: list[Slot]) -> str:
         return "finished"
     if not tree.is_open(branch.group.name):
         return "blocked"
-    if branch.phase == Raised(len(tree.shape.members[branch.group.name])):
+    has_risen = branch.phase == Raised(len(tree.shape.members[branch.group.name]))
+    if has_risen or all(is_met(slot) or isinstance(slot.state, Failed) for slot in enabled):
         return "running"
     return "backoff" if any(isinstance(slot.state, Backoff) for slot in enabled) else "starting"
 

@@ -34,7 +34,7 @@ from supervisor.core.policy import charge, delay
 from supervisor.core.runs import ForgottenGroup, SavedGroup, SlotId
 from supervisor.core.slot import Slot
 from supervisor.core.snapshot import TreeSnapshot
-from supervisor.core.states import Barred
+from supervisor.core.states import Barred, Stopped, Wanted
 from supervisor.core.tree.group import Group, Strategy
 from supervisor.core.tree.orders import EndAll, Order, Tell
 from supervisor.core.tree.phase import Branch, Fenced, Lowering, Phase, Raised, branch_of
@@ -274,9 +274,13 @@ class Tree:
         upto = branch.phase.upto
         while upto < len(members) and self._has_risen(members[upto], holds=holds):
             upto += 1
+        passed = members[branch.phase.upto : upto]
         is_complete = upto == len(members)
         since = now.mono if is_complete and branch.ready_since is None else branch.ready_since
         self._put(replace(branch.at(Raised(upto)), ready_since=since))
+        for inner in (each for each in passed if each in self.branches):
+            for job in self.shape.jobs_below(inner):  # one may have fallen while the groups around were not open
+                self._wake(job)
         if is_complete:
             self._look_around(name)
         else:
@@ -326,10 +330,20 @@ class Tree:
         slot_id = after.id
         if slot_id in self._stops and is_down(after):
             self._stops.went_down(slot_id)
+        if isinstance(after.state, Stopped) and after.state is not before.state and after.wanted is Wanted.HELD:
+            self._hold_back(slot_id.job)
         self._look_around(slot_id.job)
         if slot_id.job in self.shape.dependents and is_met(after) and not is_met(before) and self._met(slot_id.job):
             for job in self.shape.dependents[slot_id.job]:
                 self._wake(job)
+
+    def _hold_back(self, job: str) -> None:
+        """Under rest_for_one have none start any more after a member that is held; those that run do so."""
+        place = self.shape.places.get(job)
+        branch = self.branches[place.group] if place is not None else None
+        match branch:
+            case Branch(group=Group(strategy=Strategy.REST_FOR_ONE), phase=Raised(upto=upto)) if place is not None:
+                self._put(branch.at(Raised(min(upto, place.index))))
 
     # -- by hand -------------------------------------------------------------------------------------------------------
 
