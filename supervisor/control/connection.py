@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
+from supervisor.control.turnstile import Turnstile
 from supervisor.errors import ControlError
 
 LONGEST_LINE = 1024 * 1024
@@ -30,7 +31,9 @@ class Connection:
         writer: asyncio.StreamWriter,
         handle: Handler,
         warn: Callable[[str], None],
+        turnstile: Turnstile,
     ) -> None:
+        self._turnstile = turnstile
         self._reader = reader
         self._writer = writer
         self._handle = handle
@@ -51,6 +54,7 @@ class Connection:
             while True:
                 line = await self._reader.readuntil()
                 self.heard_at = self._clock()
+                await self._turnstile.passed()
                 await self._take(line)
         except asyncio.IncompleteReadError as rest:
             if rest.partial.strip():

@@ -16,6 +16,7 @@ from typing import Any
 from supervisor.control.address import address
 from supervisor.control.connection import FAREWELL, LONGEST_LINE, Connection, Handler
 from supervisor.control.peers import Peers
+from supervisor.control.turnstile import Turnstile
 from supervisor.errors import JobvisorError
 
 MOST_CONNECTIONS = 256
@@ -36,6 +37,7 @@ class ControlServer:
         self._warn = warn
         self._server: asyncio.Server | None = None
         self._inode: int | None = None
+        self._turnstile: Turnstile | None = None
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -113,7 +115,8 @@ class ControlServer:
         assert task is not None
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        connection = Connection(reader, writer, self._handle, self._warn)
+        turnstile = self._turnstile = self._turnstile or Turnstile()
+        connection = Connection(reader, writer, self._handle, self._warn, turnstile)
         is_allowed = self._peers.has(writer.get_extra_info("socket"))
         if is_allowed and len(self._connections) >= MOST_CONNECTIONS:
             self._drop_one()

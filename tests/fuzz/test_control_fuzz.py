@@ -150,5 +150,18 @@ def test_two_hundred_clients_at_once_hold_up_nothing_and_leave_nothing(app: Witn
     assert app.ctl("status", "a").returncode == 0
 
 
+def test_thousands_of_requests_at_once_hold_up_no_job_and_no_other_client(app: Witnessed) -> None:
+    with ExitStack() as held:
+        greedy = [held.enter_context(connected(app)) for _ in range(100)]
+        for sock in greedy:
+            sock.sendall(b'{"id":1,"method":"show","params":{"name":"a"}}\n' * 32)
+        greedy[0].sendall(b"\n" * 500_000)
+        app.goes_on()
+        ping(app)
+        for sock in greedy[1:]:
+            lines = sock.makefile("rb")
+            assert all(b'"result"' in lines.readline() for _ in range(32))
+
+
 def test_the_socket_is_its_owners_alone(app: Witnessed) -> None:
     assert Path(app.folder / "control.sock").stat().st_mode & 0o777 == 0o600
