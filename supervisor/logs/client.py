@@ -200,10 +200,6 @@ class LogProcess:
         if run_id in self._runs:
             self._tell({"order": "write", "run_id": run_id, "text": text})
 
-    def forget(self, run_id: RunId) -> None:
-        """Have the last lines of an ended run dropped; they are anyway when a later run of its slot ends."""
-        self._tell({"order": "forget", "run_id": run_id})
-
     def check(self) -> None:
         """Have the log process say that it still serves; one that somebody has stopped is continued, and it is said."""
         if self._wire is not None and self._overdue is None:

@@ -32,6 +32,8 @@ from supervisor.wire import Message, Wire
 
 REPORT_EVERY = 1.0
 """Seconds between two reports of the lines that one sick disk has cost so far."""
+MOST_ENDED = 1000
+"""Slots of whose last ended run the last lines are kept."""
 WIDE = 256 * 1024
 """Bytes of a pipe that was found full once: fewer turns for a job that floods."""
 
@@ -48,7 +50,7 @@ class LogServer:
         """By descriptor."""
         self._runs: dict[int, Run] = {}
         self._last_ended: dict[str, int] = {}
-        """The run of each slot that ended last; its last lines are kept until the next one has ended."""
+        """The run of each slot that ended last, in their order; its last lines are kept until the next one has ended."""
         self._files: dict[str, File | Journaled] = {}
         self._reports: dict[str, File | Journaled] = {}
         """Files of whose trouble the supervisor has not heard the newest."""
@@ -129,11 +131,13 @@ class LogServer:
         run = pipe.run
         run.pipes -= 1
         if not run.pipes:
-            before = self._last_ended.get(run.slot)
+            before = self._last_ended.pop(run.slot, None)
             if before != run.run_id:  # one of its pipes may come when another has ended
                 self._forget(before)
             self._last_ended[run.slot] = run.run_id
             run.tail.trim()
+            if len(self._last_ended) > MOST_ENDED:  # of jobs that are no more, as far as anybody knows
+                self._forget(self._last_ended.pop(next(iter(self._last_ended))))
         self._tell({"fact": "ended", "run_id": run.run_id, "pipe": pipe.number})
 
     def _forget(self, run_id: int | None) -> None:
@@ -187,8 +191,6 @@ class LogServer:
                 self._tell({"fact": "pong"})
             case {"order": "write", "run_id": run_id, "text": text}:
                 self._write(run_id, text)
-            case {"order": "forget", "run_id": run_id}:
-                self._forget(run_id)
             case {"order": "reopen"}:
                 for file in self._files.values():
                     file.reopen()

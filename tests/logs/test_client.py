@@ -20,6 +20,7 @@ from supervisor import helpers
 from supervisor.core.job import Job, LogFiles, LogMode
 from supervisor.journal import SOCKET
 from supervisor.logs import client, condition
+from supervisor.logs.process import MOST_ENDED
 
 APART = LogFiles(timestamps=False, merge_stderr=False)
 
@@ -299,13 +300,18 @@ async def test_the_last_lines_of_a_run_are_kept_until_a_later_run_of_its_slot_ha
 
 
 @on_loop
-async def test_last_lines_are_forgotten_when_asked_and_unknown_runs_have_none(tmp_path: Path) -> None:
+async def test_last_lines_are_kept_of_so_many_slots_and_unknown_runs_have_none(tmp_path: Path) -> None:
     async with stage(tmp_path) as on:
-        run_id = on.write(job(), b"line\n")
-        assert await on.logs.tail(run_id) == ["line"]
-        on.logs.forget(run_id)
-        assert await on.logs.tail(run_id) == []
-        assert await on.logs.tail(999) == []
+        first = on.write(job("job0"), b"line\n")
+        assert await on.logs.tail(first) == ["line"]
+        later = [on.write(job(f"job{number}"), b"line\n") for number in range(1, MOST_ENDED)]
+        assert await on.logs.tail(later[-1]) == ["line"]
+        assert await on.logs.tail(first) == ["line"]
+        last = on.write(job("one more"), b"line\n")
+        assert await on.logs.tail(last) == ["line"]
+        assert await on.logs.tail(first) == []
+        assert await on.logs.tail(later[0]) == ["line"]
+        assert await on.logs.tail(99_999) == []
 
 
 @on_loop
