@@ -50,7 +50,7 @@ class LogServer:
         """By descriptor."""
         self._runs: dict[int, Run] = {}
         self._last_ended: dict[str, int] = {}
-        """The run of each slot that ended last, in their order; its last lines are kept until the next one has ended."""
+        """The last ended run of each slot, in their order; its last lines are kept until the next one has ended."""
         self._files: dict[str, File | Journaled] = {}
         self._reports: dict[str, File | Journaled] = {}
         """Files of whose trouble the supervisor has not heard the newest."""
