@@ -39,7 +39,7 @@ fuzz: $(VENV)/.installed-dev  ## hostile manifests, clients, jobs and messages, 
 	FUZZ=$(or $(FUZZ),50) $(BIN)/python -m pytest tests/fuzz --timeout 3600
 
 chaos: $(VENV)/.installed-dev  ## kill, stop and order at random for ten minutes; CHAOS_SECONDS and CHAOS_SEED say otherwise
-	CHAOS_SECONDS=$(or $(CHAOS_SECONDS),600) $(BIN)/python -m pytest tests/chaos
+	CHAOS_SECONDS=$(or $(CHAOS_SECONDS),600) UPGRADES=$(or $(UPGRADES),20) $(BIN)/python -m pytest tests/chaos tests/test_upgrade.py
 
 soak: $(VENV)/.installed-dev  ## 200 jobs, orders, reloads and kills for half an hour; nothing may grow; SOAK_SECONDS and SOAK_JOBS say otherwise
 	SOAK_SECONDS=$(or $(SOAK_SECONDS),1800) SOAK_JOBS=$(or $(SOAK_JOBS),200) $(BIN)/python -m pytest -s tests/chaos/test_soak.py

@@ -33,6 +33,7 @@ from supervisor.core.waits import CameUp, RunBegan, RunEnded, Verdict, Wait, Wen
 from supervisor.dialogue import Dialogue
 from supervisor.errors import ControlError, JobvisorError, ManifestError
 from supervisor.reloads import Reloads
+from supervisor.upgrades import Upgrades
 from supervisor.waiters import Lookers, Waiters
 
 CALM = 0.1
@@ -50,6 +51,7 @@ class Shell(Protocol):
     lookers: Lookers
     dialogue: Dialogue
     reloads: Reloads
+    upgrades: Upgrades
     started_at: str
 
     def perform(self, effects: Effects) -> None:
@@ -99,6 +101,7 @@ class Answers:
             "trigger": self._trigger,
             "plan": self._plan,
             "reload": self._reload,
+            "upgrade": self._upgrade,
             "shutdown": self._shutdown,
         }
 
@@ -365,6 +368,13 @@ class Answers:
             "problems": [],
             "jobs": jobs,
         }
+
+    async def _upgrade(self, _: dict[str, Any]) -> None:
+        """Refuse, or never answer: then the client finds the next version on the same socket."""
+        try:
+            await self._shell.upgrades.upgrade()
+        except JobvisorError as error:
+            raise ControlError(1, str(error)) from error
 
     async def _shutdown(self, _: dict[str, Any]) -> dict[str, Any]:
         self._shell.end(0)

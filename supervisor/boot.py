@@ -15,9 +15,10 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from supervisor.engine import briefing
-from supervisor.engine.cgroups import claimed
+from supervisor.engine.cgroups import claimed, held
 from supervisor.helpers import Standby
 from supervisor.logs import launch
+from supervisor.signals import HANDOVER
 
 if TYPE_CHECKING:
     from supervisor.core.manifest import Manifest
@@ -38,6 +39,8 @@ def run(manifest_path: str, *, output: bool) -> int:
         AlreadyRunningError: another supervisor holds the same state_dir, or runs the same manifest with another one;
             no job was started.
     """
+    if HANDOVER in os.environ:
+        return _succeed(*os.environ.pop(HANDOVER).split(":"))
     console = output or (sys.stdout is not None and sys.stdout.isatty())
     environ = briefing.base_environ(os.environ)
     with (
@@ -53,9 +56,9 @@ def run(manifest_path: str, *, output: bool) -> int:
         state_dir = Path(manifest.settings.state_dir)
         make_private(state_dir)
         make_private(Path(manifest.settings.log_dir))
-        with Lock(state_dir):
+        with Lock(state_dir) as lock:
             _refuse_a_second(manifest_path)
-            return _supervise(manifest, environ, fork_server, log_process, console=console)
+            return _supervise(manifest, environ, lock.fd, (fork_server, log_process), console=console)
 
 
 def _refuse_a_second(manifest: str) -> None:
@@ -76,8 +79,34 @@ def _refuse_a_second(manifest: str) -> None:
         )
 
 
+def _succeed(what: str, number: str) -> int:
+    """Go on from what the version before has handed over, or only prove that this one can; return the exit code.
+
+    Raises:
+        JobvisorError: it cannot, and the version before has not asked for a proof.
+    """
+    with _without_ballast():
+        from supervisor import handover  # noqa: PLC0415
+        from supervisor.supervise import Helpers, supervise  # noqa: PLC0415
+
+    with open(int(number), "rb") as memory:  # noqa: PTH123  # a descriptor
+        memory.seek(0)
+        document = memory.read()
+    if what == "try":
+        told, code = handover.proof(document, os.environ)
+        sys.stdout.write(told)
+        return code
+    handed = handover.read(document, os.environ)
+    handover.keep_over_exec(handed.fds, kept=False)
+    found = handed.handover
+    settings = found.engine.servers.settings.settings
+    with held(settings.cgroup):
+        log = _open_log(found.manifest)
+        return supervise(found.manifest, Helpers(settings, found.lock), log, console=found.console, handed=handed)
+
+
 def _supervise(
-    manifest: "Manifest", environ: Mapping[str, str], fork_server: Standby, log_process: Standby, *, console: bool
+    manifest: "Manifest", environ: Mapping[str, str], lock: int, standby: tuple[Standby, Standby], *, console: bool
 ) -> int:
     """Have the state folder's jobs to ourselves, then let the application's modules be imported, and supervise."""
     from pathlib import Path  # noqa: PLC0415
@@ -108,12 +137,13 @@ def _supervise(
             vacancy=vacancy,
             cgroup=cgroup,
         )
+        fork_server, log_process = standby
         if fork_server.helper is not None:
             briefing.brief(fork_server.helper, settings)
         opened = log()  # from here on beside the application's imports
         from supervisor.supervise import Helpers, supervise  # noqa: PLC0415
 
-        return supervise(manifest, Helpers(settings, fork_server, log_process), opened, console=console)
+        return supervise(manifest, Helpers(settings, lock, fork_server, log_process), opened, console=console)
 
 
 def _open_log(manifest: "Manifest") -> "OwnLog":

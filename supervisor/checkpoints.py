@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Lock, Thread
+from threading import Condition, Thread
 from typing import NamedTuple
 
 from supervisor.core.runs import SlotId
@@ -43,7 +43,7 @@ class Checkpoints:
         self._disk = DiskHealth("checkpoint", warn)
         self._questions: SimpleQueue[Question | None] = SimpleQueue()
         self._thread: Thread | None = None
-        self._lock = Lock()
+        self._lock = Condition()
         self._waiting: Counter[SlotId] = Counter()
         """Under the lock."""
 
@@ -84,6 +84,11 @@ class Checkpoints:
             self._questions.put(None)
             self._thread.join(timeout)
 
+    def settle(self, timeout: float = 5.0) -> bool:
+        """Wait until all that was asked is answered; False where the disk does not answer in time."""
+        with self._lock:
+            return self._lock.wait_for(lambda: not self._waiting, timeout)
+
     def _serve(self) -> None:
         while (question := self._questions.get()) is not None:
             self._disk.asked()
@@ -97,9 +102,10 @@ class Checkpoints:
                 answer = REFUSED, why.encode(errors="replace")
                 failure = f"{question.slot.job}: {why}"
             self._disk.answered(wrote=question.kind == "keep" and answer[0] == KEPT, failure=failure)
+            _answer(question, *answer)
             with self._lock:
                 self._waiting -= Counter((question.slot,))
-            _answer(question, *answer)
+                self._lock.notify_all()
 
     def _answer_to(self, question: Question) -> bytes:
         path = self._folder / f"{question.slot.job}:{question.slot.instance}.json"

@@ -33,5 +33,12 @@ class ControlError(JobvisorError):
         self.code = code
 
 
+class SupervisorGoneError(ControlError):
+    """The supervisor has hung up before its answer was complete: it has ended, or become another version."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(1, message)
+
+
 class AlreadyRunningError(JobvisorError):
     """Another ``run`` holds the same state_dir."""

@@ -1,5 +1,7 @@
 """Processes of ours beside the supervisor, each exec'd with one end of a socket pair."""
 
+import os
+import signal
 import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -10,10 +12,43 @@ from supervisor.modules import command, cwd
 from supervisor.wire import pair
 
 
+class Inherited:
+    """A process that was started before an exec, and is our child still: as ``subprocess.Popen`` has it."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """Return its exit code, negative for a signal; None while it runs."""
+        return self._reap(os.WNOHANG)
+
+    def wait(self) -> int:
+        """Return its exit code, negative for a signal, once it has ended."""
+        code = self._reap(0)
+        assert code is not None
+        return code
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+    def _reap(self, options: int) -> int | None:
+        if self._returncode is None:
+            try:
+                pid, status = os.waitpid(self.pid, options)
+            except ChildProcessError:  # somebody else has reaped it: how it ended is lost, as for ``Popen``
+                pid, status = self.pid, 0
+            if pid:
+                self._returncode = os.waitstatus_to_exitcode(status)
+        return self._returncode
+
+
 class Helper(NamedTuple):
     """A process of ours that serves one socket, and our end of it."""
 
-    process: "subprocess.Popen[bytes]"
+    process: "subprocess.Popen[bytes] | Inherited"
     sock: socket
 
     def give_up(self) -> None:

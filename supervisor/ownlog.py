@@ -140,6 +140,9 @@ class File(Protocol):
     def reopen(self) -> None:
         """Go on in a new file where somebody has moved the old one away."""
 
+    def settle(self) -> None:
+        """Wait until all is written, if the disk takes it in time."""
+
 
 class OwnLog:
     """Where the supervisor's lines go."""
@@ -161,6 +164,11 @@ class OwnLog:
         lost = [f"{self.lost} lines of the supervisor's own log did not fit stderr"] if is_recent else []
         trouble = self._file.trouble if self._file is not None else None
         return [*lost, *([trouble] if trouble else [])]
+
+    def settle(self) -> None:
+        """Have on disk what was written, if the disk takes it in time: an exec ends the thread that writes."""
+        if self._file is not None:
+            self._file.settle()
 
     def reopen(self) -> None:
         """Go on in a new file where somebody has moved the old one away."""

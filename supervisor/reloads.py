@@ -80,6 +80,14 @@ class Reloads:
             finally:
                 self._loop.perform(Effects())  # the service manager is told of a bad one too
 
+    async def refresh(self) -> None:
+        """Have new runs made by a fork server of this version; where there is none to be had, that is said."""
+        async with self.turn:
+            try:
+                await self._renew(self._loop.manifest)
+            except JobvisorError as error:
+                logger.warning("new runs are still made by the fork server of the version before: {}", error)
+
     def _apply(self, manifest: Manifest, plan: Plan, *, at_once: bool, code: bool) -> Plan:
         for edit in plan.settings:
             if edit.effect is Effect.NEXT_START or (edit.effect is Effect.CODE and not code):

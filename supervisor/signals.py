@@ -5,7 +5,9 @@ the first thing that ``run`` does. Until a job may have been started there is no
 for the end ends the program where it stands, with exit code 0; after that all wait until the loop takes them.
 """
 
+import os
 import signal
+import threading
 from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -13,6 +15,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import asyncio  # which ``run`` imports later, without OpenSSL
 
+HANDOVER = "JOBVISOR_HANDOVER"
+"""The variable by which this program knows that it was exec'd by itself."""
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 ALL = (*ENDING, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -22,7 +26,8 @@ class Signals:
 
     def __init__(self) -> None:
         self._came: list[int] = []
-        self._ends = True
+        self._ends = HANDOVER not in os.environ
+        """What crossed an exec has jobs, which are to be stopped in order."""
 
     def stand(self) -> None:
         """Handle all of them from now on; what was held back, by who exec'd this program too, comes now."""
@@ -48,6 +53,22 @@ class Signals:
         self._came.append(number)  # before it is raised: code that runs by the way, such as __del__, swallows that
         if self._ends and number in ENDING:
             raise SystemExit(0)
+
+    def hold_over(self) -> None:
+        """Keep what comes from now on for who is exec'd: this thread has it, and it waits over the exec.
+
+        Another thread may be given a signal too, and would take it with it.
+        """
+        hold_back()
+        main = threading.main_thread().ident
+        assert main is not None
+        for number in ALL:
+            signal.signal(number, lambda number, _: signal.pthread_kill(main, number))
+
+    def take_again(self, loop: "asyncio.AbstractEventLoop", handlers: Mapping[int, Callable[[], None]]) -> None:
+        """Go on after ``hold_over`` where nobody was exec'd."""
+        self.hand_over(loop, handlers)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ALL)
 
 
 early = Signals()

@@ -90,6 +90,11 @@ class Lock:
         os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
         return self
 
+    @property
+    def fd(self) -> int:
+        """The descriptor whose open file has the lock."""
+        return self._fd
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:

@@ -40,7 +40,7 @@ from supervisor.core.manifest import Manifest
 from supervisor.core.notices import Notices
 from supervisor.core.runs import Closed, Dumped, Printed, RunId, SlotId
 from supervisor.core.slot import Slot
-from supervisor.core.states import earliest, process_of
+from supervisor.core.states import Idle, Recording, Running, Starting, Ticking, earliest, process_of
 from supervisor.core.status import Progress, Vital, iso
 from supervisor.core.tree.reasons import hindrance
 from supervisor.dialogue import Dialogue
@@ -51,7 +51,10 @@ from supervisor.engine.redaction import redacted
 from supervisor.engine.strangers import Strangers
 from supervisor.engine.tree import tree
 from supervisor.engine.vitals import Vitals
+from supervisor.errors import JobvisorError
+from supervisor.handover import Awaited, Document, Handover
 from supervisor.helpers import Standby
+from supervisor.history.recovery import Recovered
 from supervisor.history.thread import History
 from supervisor.logs.client import LogProcess
 from supervisor.narrator import narrate
@@ -59,9 +62,11 @@ from supervisor.notify.couriers import Couriers
 from supervisor.observers import Observers
 from supervisor.ownlog import OwnLog, unhandled
 from supervisor.page import Figures
+from supervisor.plain import Fd
 from supervisor.reloads import Reloads
 from supervisor.statedir import boot_id
 from supervisor.systemd.service import service
+from supervisor.upgrades import Upgrades
 from supervisor.values import dataclass
 from supervisor.waiters import Lookers, Waiters
 
@@ -71,20 +76,27 @@ class Helpers:
     """What the processes beside the supervisor are started with, and those of them that have been already."""
 
     settings: briefing.Settings
-    fork_server: Standby
-    log_process: Standby
+    lock: int
+    """The descriptor by which the state folder is ours."""
+    fork_server: Standby | None = None
+    log_process: Standby | None = None
 
 
-def supervise(manifest: Manifest, helpers: Helpers, log: OwnLog, *, console: bool) -> int:
-    """Supervise the jobs of a manifest until asked to stop; return the exit code. The state folder is ours."""
+def supervise(
+    manifest: Manifest, helpers: Helpers, log: OwnLog, *, console: bool, handed: Document | None = None
+) -> int:
+    """Supervise the jobs of a manifest until asked to stop; return the exit code. The state folder is ours.
+
+    What another version has ``handed`` over goes on where it stood.
+    """
     memory.settle()
     faulthandler.enable()  # SIGABRT is what systemd sends to a hung one: its stacks shall be in the journal
     signals.early.wait_for_the_loop()
-    return asyncio.run(_serve(manifest, helpers, log, console=console))
+    return asyncio.run(_serve(manifest, helpers, log, console=console, handed=handed))
 
 
-async def _serve(manifest: Manifest, helpers: Helpers, log: OwnLog, *, console: bool) -> int:
-    supervisor = Supervisor(manifest, helpers, log, console=console)
+async def _serve(manifest: Manifest, helpers: Helpers, log: OwnLog, *, console: bool, handed: Document | None) -> int:
+    supervisor = Supervisor(manifest, helpers, log, console=console, handed=handed)
     try:
         await supervisor.start()
         return await supervisor.serve()
@@ -96,20 +108,28 @@ async def _serve(manifest: Manifest, helpers: Helpers, log: OwnLog, *, console: 
 class Supervisor:
     """One manifest under supervision."""
 
-    def __init__(self, manifest: Manifest, helpers: Helpers, log: OwnLog, *, console: bool) -> None:
+    def __init__(
+        self, manifest: Manifest, helpers: Helpers, log: OwnLog, *, console: bool, handed: Document | None = None
+    ) -> None:
         settings = manifest.settings
         self.manifest = manifest
         self.board: Board
         self.waiters = Waiters(self._slot, self._hindrance)
         self.lookers = Lookers()
-        self.started_at = iso(clock.now().wall) or ""
+        self.started_at = handed.handover.started_at if handed else iso(clock.now().wall) or ""
         self._log = log
+        self._lock = helpers.lock
+        self._console = console
+        self._handed = handed
         self._loop = asyncio.get_running_loop()
         self._done = asyncio.Event()
         self._closed = asyncio.Event()
         self._arming = False
-        self._asleep = clock.asleep()
+        self._asleep = handed.handover.asleep if handed else clock.asleep()
         self._interrupts = 0
+        self._hups = 0
+        """Reloads by a signal that have not ended."""
+        self._awaited: dict[RunId, Awaited] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._clock = clock.Clock(self._loop, self._time_passed, self._time_passed)
         self._history = History(
@@ -143,6 +163,7 @@ class Supervisor:
         self._strangers = Strangers(self._loop)
         self._service = service(self._loop, os.environ, warn=logger.warning, hindrance=self._hindrance)
         self.reloads = Reloads(self, self._engine, self._service)
+        self.upgrades = Upgrades(self, self.reloads.turn)
         self._notices = Notices()
         self._couriers = Couriers(
             loop=self._loop,
@@ -165,13 +186,30 @@ class Supervisor:
         self._vitals = Vitals(self._engine.pids, self.lookers.call)
         self._sampling: asyncio.TimerHandle | None = None
         self._control = ControlServer(settings.socket, Answers(self), warn=logger.warning, group=settings.socket_group)
-        recovered = self._history.start(clock.now().wall)
-        self._recovered = recovered
-        self.board = Board(
-            _rules(manifest), seed=recovered.installation, boot=boot_id(), next_run_id=recovered.next_run_id
+        self._recovered = Recovered(next_run_id=0)
+        self.board = self._begun_board() if handed is None else self._restored_board(handed.handover)
+
+    def _begun_board(self) -> Board:
+        """Return a board without jobs yet, after what the supervisor before this one has left was settled."""
+        self._recovered = found = self._history.start(clock.now().wall)
+        for lost in found.lost:
+            logger.warning(
+                "{}: run {} was lost: {}", _label(self.manifest, lost.run.slot), lost.run.run_id, lost.reason
+            )
+        return Board(_rules(self.manifest), seed=found.installation, boot=boot_id(), next_run_id=found.next_run_id)
+
+    def _restored_board(self, handover: Handover) -> Board:
+        """Return the board as it stood before the exec."""
+        stood = handover.board
+        board = Board.restored(stood, _rules(self.manifest))
+        found = Recovered(
+            next_run_id=stood.next_run_id,
+            saved={slot.id: slot.saved() for slot in stood.slots if not slot.is_lane},
+            groups={branch.group.name: branch.saved() for branch in stood.tree.branches},
+            installation=stood.seed,
         )
-        for lost in recovered.lost:
-            logger.warning("{}: run {} was lost: {}", _label(manifest, lost.run.slot), lost.run.run_id, lost.reason)
+        self._history.go_on(found, handover.records)
+        return board
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
@@ -182,7 +220,10 @@ class Supervisor:
         self._service.starting(clock.now())
         self._arm()
         async with self.reloads.turn:  # one that is asked for meanwhile waits
-            await self._begin()
+            if self._handed is None:
+                await self._begin()
+            else:
+                await self._go_on(self._handed)
 
     async def _begin(self) -> None:
         await self._logs.start()
@@ -203,6 +244,80 @@ class Supervisor:
         self._service.begun(self.board.slots.values(), clock.now())
         self.probe(self.manifest.jobs)
         self._sample_vitals()
+
+    async def _go_on(self, document: Document) -> None:
+        """Take over what crossed the exec, in the order in which nothing is heard before who needs it is there."""
+        handed = document.handover
+        self._logs.take_over(handed.logs)
+        self._engine.take_over(handed.engine)
+        await self._control.take_over(handed.control)
+        self._notices.take_over(handed.notices)
+        self._couriers.take_over(handed.letters)
+        logger.info("jobvisor {} goes on from version {} (pid {})", __version__, document.version, os.getpid())
+        for slot in list(self.board.slots.values()):
+            self._look_again(slot)
+        for awaited in handed.awaited:
+            self._keep_output(awaited)
+        self._strangers.notice()
+        self._service.went_on(self.board.slots.values(), clock.now())
+        self._sample_vitals()
+        self._time_passed()
+        self.probe(self.manifest.jobs)
+        self._in_background(self.reloads.refresh())
+        if handed.reloads:
+            self._hung_up()
+
+    def _look_again(self, slot: Slot) -> None:
+        """Go on with what was under way for a slot and does not cross an exec: its row is on disk, looks begin anew."""
+        match slot.state:
+            case Recording(run=run):
+                self.take(Committed(run.run_id))
+            case Starting(process=process, is_ready=False):
+                self._checks.probe(process.run, process.job)
+            case Running(process=process) | Idle(process=process) | Ticking(process=process):
+                self._checks.watch(process.run, process.job)
+
+    @property
+    def is_steady(self) -> bool:
+        """True while all that goes on beside the loop can cross an exec."""
+        return self._engine.is_steady and self._logs.is_steady
+
+    def hand_over(self) -> Handover:
+        """Return everything as it stands."""
+        return Handover(
+            manifest=self.manifest,
+            started_at=self.started_at,
+            asleep=self._asleep,
+            lock=Fd(self._lock),
+            console=self._console,
+            board=self.board.snapshot(),
+            engine=self._engine.hand_over(),
+            logs=self._logs.hand_over(),
+            control=self._control.hand_over(),
+            records=self._history.unwritten,
+            awaited=tuple(self._awaited.values()),
+            notices=self._notices.hand_over(),
+            letters=self._couriers.hand_over(),
+            reloads=self._hups > 0,
+        )
+
+    def pause(self) -> None:
+        """Finish what threads do for jobs, and hold signals back.
+
+        Raises:
+            JobvisorError: a disk does not answer.
+        """
+        if not self._checkpoints.settle():
+            raise JobvisorError("the disk of the checkpoints does not answer")
+        if not self._history.pause():
+            raise JobvisorError("the disk of the history does not answer")
+        self._log.settle()
+        signals.early.hold_over()
+
+    def resume(self) -> None:
+        """Go on after ``pause``."""
+        self._history.resume()
+        signals.early.take_again(self._loop, self._signals())
 
     async def serve(self) -> int:
         """Return the exit code once everything has ended."""
@@ -246,9 +361,9 @@ class Supervisor:
             signal.SIGQUIT: lambda: self.end(0),  # what some containers are stopped with; PID 1 has no default for it
             signal.SIGCHLD: self._strangers.notice,
             signal.SIGINT: self._interrupted,
-            signal.SIGHUP: lambda: self._in_background(self._reload_by_signal()),
+            signal.SIGHUP: self._hung_up,
             signal.SIGUSR1: self._reopen_logs,
-            signal.SIGUSR2: lambda: logger.warning("USR2 (upgrade) is not yet supported; nothing was changed"),
+            signal.SIGUSR2: lambda: self._in_background(self._upgrade_by_signal()),
         }
 
     def _interrupted(self) -> None:
@@ -263,7 +378,23 @@ class Supervisor:
         self._logs.reopen()
         self._log.reopen()
 
+    async def _upgrade_by_signal(self) -> None:
+        try:
+            await self.upgrades.upgrade()
+        except JobvisorError as error:
+            logger.error("{}", error)
+
+    def _hung_up(self) -> None:
+        self._hups += 1
+        self._in_background(self._reload_by_signal())
+
     async def _reload_by_signal(self) -> None:
+        try:
+            await self._report_reload()
+        finally:
+            self._hups -= 1
+
+    async def _report_reload(self) -> None:
         result = await Answers(self)("reload", {})
         for problem in result["problems"]:
             logger.error("{}", problem)
@@ -376,14 +507,20 @@ class Supervisor:
         if row is not change.before.tally.last and isinstance(row, Closed) and row.outcome.is_failure:
             process = process_of(change.before.state)
             printed_by = process.run.run_id if process else row.run.run_id
-            self._in_background(self._keep_output(row.run.run_id, printed_by, change.before.job))
+            self._keep_output(Awaited(run_id=row.run.run_id, printed_by=printed_by, job=change.before.job))
 
-    async def _keep_output(self, run_id: RunId, process_id: RunId, job: Job) -> None:
+    def _keep_output(self, awaited: Awaited) -> None:
+        self._awaited[awaited.run_id] = awaited
+        self._in_background(self._keep_last_lines(awaited))
+
+    async def _keep_last_lines(self, awaited: Awaited) -> None:
         """Put the last lines of output into the record of a failure, without the secrets of the job's environment."""
-        lines = await self._logs.tail(process_id)
+        lines = await self._logs.tail(awaited.printed_by)
         if lines:
-            environ = {**os.environ, **job.process.env}
-            self._history.keep([Printed(run_id=run_id, lines=tuple(redacted(line, environ) for line in lines))])
+            environ = {**os.environ, **awaited.job.process.env}
+            kept = tuple(redacted(line, environ) for line in lines)
+            self._history.keep([Printed(run_id=awaited.run_id, lines=kept)])
+        del self._awaited[awaited.run_id]
 
     def _keep_stack(self, run_id: RunId, text: str) -> None:
         """Put the stacks of a process that takes too long into its log and the records of the runs it has."""

@@ -34,6 +34,9 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 Message = dict[str, "Any"]
 
+Unsent = tuple[bytes, tuple[int, ...], bool]
+"""A message that waits to be sent: its text, its descriptors, and whether these are only lent."""
+
 
 class Wire:
     """One end of a pair."""
@@ -42,7 +45,7 @@ class Wire:
         sock.setblocking(False)
         self.sock = sock
         self._largest = largest
-        self._waiting: deque[tuple[bytes, tuple[int, ...], bool]] = deque()
+        self.unsent: deque[Unsent] = deque()
 
     def fileno(self) -> int:
         """Return the socket's descriptor, for epoll or an event loop."""
@@ -51,12 +54,12 @@ class Wire:
     @property
     def has_waiting(self) -> bool:
         """True while something waits to be sent."""
-        return bool(self._waiting)
+        return bool(self.unsent)
 
     @property
     def waiting(self) -> int:
         """How many messages wait to be sent."""
-        return len(self._waiting)
+        return len(self.unsent)
 
     def put(self, message: Message, fds: Sequence[int] = (), *, lent: bool = False) -> None:
         """Queue a message for the next ``flush``; it carries how many of the datagram's descriptors are its own.
@@ -69,7 +72,7 @@ class Wire:
         if fds:
             message["fds"] = len(fds)
         own = tuple(fds) if lent else tuple(os.dup(fd) for fd in fds)
-        self._waiting.append((_encode(message).encode(), own, lent))
+        self.unsent.append((_encode(message).encode(), own, lent))
 
     def flush(self) -> None:
         """Send what waits, as far as the socket takes it.
@@ -77,7 +80,7 @@ class Wire:
         Raises:
             ConnectionError: the peer is gone.
         """
-        while self._waiting:
+        while self.unsent:
             count, data, fds = self._packed()
             if not self._try(data, fds):
                 return
@@ -89,7 +92,7 @@ class Wire:
         bodies: list[bytes] = []
         fds: list[int] = []
         size = 0
-        for body, own, _ in self._waiting:
+        for body, own, _ in self.unsent:
             if bodies and (size + len(body) > LARGEST or len(fds) + len(own) > MOST_FDS):
                 break
             bodies.append(body)
@@ -148,11 +151,11 @@ class Wire:
     def close(self) -> None:
         """Close the socket and every descriptor that still waits."""
         self.sock.close()
-        while self._waiting:
+        while self.unsent:
             self._drop_first()
 
     def _drop_first(self) -> None:
-        _, fds, lent = self._waiting.popleft()
+        _, fds, lent = self.unsent.popleft()
         if not lent:
             for fd in fds:
                 os.close(fd)

@@ -47,6 +47,7 @@ COMMANDS = {
     "stop": "Stop jobs and hold them until `start`.",
     "systemd": "The unit that has systemd run this manifest.",
     "trigger": "Run a scheduled job once, now.",
+    "upgrade": "Become the version that is installed now; no job is interrupted.",
     "version": "Version of this program, and of the running supervisor.",
 }
 

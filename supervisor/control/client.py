@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any, Self
 
 from supervisor.control.address import address
-from supervisor.errors import ControlError, NoSupervisorError
+from supervisor.errors import ControlError, NoSupervisorError, SupervisorGoneError
 
 ANSWERS_WITHIN = 10
 """Seconds in which a living supervisor takes a connection. Told to the kernel by SO_SNDTIMEO (unix(7)): a socket with
@@ -51,9 +51,9 @@ class Client:
         except TimeoutError:
             raise ControlError(1, f"no answer from the supervisor within {timeout:g} s ({self._path})") from None
         except OSError as error:
-            raise ControlError(1, f"the supervisor is gone: {error.strerror} ({self._path})") from error
+            raise SupervisorGoneError(f"the supervisor is gone: {error.strerror} ({self._path})") from error
         if not line.endswith(b"\n"):
-            raise ControlError(1, f"the supervisor ended before it answered ({self._path})")
+            raise SupervisorGoneError(f"the supervisor ended before it answered ({self._path})")
         return self._result(_parsed(line), line)
 
     def stream(self, method: str, params: dict[str, Any] | None = None, *, every: float | None = None) -> Iterator[Any]:
@@ -79,10 +79,10 @@ class Client:
                     continue
                 received = self._sock.recv(_BLOCK)
                 if not received:
-                    raise ControlError(1, f"the supervisor ended before it answered ({self._path})")
+                    raise SupervisorGoneError(f"the supervisor ended before it answered ({self._path})")
                 waiting += received
         except OSError as error:
-            raise ControlError(1, f"the supervisor is gone: {error.strerror} ({self._path})") from error
+            raise SupervisorGoneError(f"the supervisor is gone: {error.strerror} ({self._path})") from error
 
     def end(self, tell: Callable[[Any], None] | None = None) -> int:
         """Have the supervisor end, and return its pid when its process is gone and its state is free for the next.
@@ -111,7 +111,7 @@ class Client:
                 case {"done": {"pid": int(pid)}} | {"pid": int(pid)}:
                     return pid
             tell(told)
-        raise ControlError(1, f"the supervisor ended before it answered ({self._path})")
+        raise SupervisorGoneError(f"the supervisor ended before it answered ({self._path})")
 
     def _process(self) -> int | None:
         """Return a pidfd of the one who listens, None where its pid means nothing here (another pid namespace)."""

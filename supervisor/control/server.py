@@ -18,8 +18,19 @@ from supervisor.control.connection import FAREWELL, LONGEST_LINE, Connection, Ha
 from supervisor.control.peers import Peers
 from supervisor.control.turnstile import Turnstile
 from supervisor.errors import JobvisorError
+from supervisor.plain import Fd
+from supervisor.values import dataclass
 
 MOST_CONNECTIONS = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedSocket:
+    """The listening socket, and which file it has."""
+
+    fd: Fd
+    path: str
+    inode: int
 
 
 class ControlServer:
@@ -63,6 +74,19 @@ class ControlServer:
             raise JobvisorError(
                 f"cannot listen on the control socket {self.path}: {error.strerror or error}"
             ) from error
+
+    def hand_over(self) -> HandedSocket:
+        """Return the socket. Clients that are connected have to come again; those that come meanwhile wait in it."""
+        assert self._server is not None
+        assert self._inode is not None
+        return HandedSocket(fd=Fd(self._server.sockets[0].fileno()), path=self.path, inode=self._inode)
+
+    async def take_over(self, handed: HandedSocket) -> None:
+        """Listen on the socket that crossed an exec, in the place of ``start``."""
+        self._peers = Peers(self._group)
+        self.path, self._inode = handed.path, handed.inode
+        sock = socket.socket(fileno=handed.fd)
+        self._server = await asyncio.start_unix_server(self._connected, sock=sock, limit=LONGEST_LINE, backlog=128)
 
     async def close(self) -> None:
         """Stop listening and end every connection, after what it still has to send."""

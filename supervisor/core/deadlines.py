@@ -56,6 +56,10 @@ class Deadlines(Generic[K]):
         del self._at[key], self._queued[key]
         return key
 
+    def items(self) -> tuple[tuple[K, Mono], ...]:
+        """Return all deadlines."""
+        return tuple(self._at.items())
+
     def __len__(self) -> int:
         """Return how many entries the heap has."""
         return len(self._heap)

@@ -94,6 +94,15 @@ def is_for(notice: Notice, notifier: Notifier) -> bool:
     return notice.event in notifier.on
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedNotices:
+    """What is remembered, as a value."""
+
+    late: tuple[SlotId, ...]
+    late_at: tuple[tuple[SlotId, Mono], ...]
+    well_at: tuple[tuple[SlotId, Mono, RunId], ...]
+
+
 class Notices:
     """What has to be remembered between two changes: who is late, and who has to run well for a while yet."""
 
@@ -108,6 +117,23 @@ class Notices:
     def deadline(self) -> Mono | None:
         """The monotonic instant at which ``advance`` wants to be called; None is never."""
         return earliest(self._late_at.first(), self._well_at.first())
+
+    def hand_over(self) -> HandedNotices:
+        """Return what is remembered."""
+        return HandedNotices(
+            late=tuple(self._late),
+            late_at=tuple(self._late_at.items()),
+            well_at=tuple((slot_id, at, self._well[slot_id]) for slot_id, at in self._well_at.items()),
+        )
+
+    def take_over(self, handed: HandedNotices) -> None:
+        """Remember what another one did."""
+        self._late = set(handed.late)
+        for slot_id, at in handed.late_at:
+            self._late_at.set(slot_id, at)
+        for slot_id, at, run_id in handed.well_at:
+            self._well_at.set(slot_id, at)
+            self._well[slot_id] = run_id
 
     def notice(self, change: Change) -> list[Notice]:
         """Return what a change is worth telling."""

@@ -67,7 +67,13 @@ def claim(state_dir: str, wanted: Sequence[str] = WANTED) -> Delegation | None:
 @contextmanager
 def claimed(state_dir: str, *, shares_cpu: bool = False) -> Iterator[Delegation | None]:
     """Have what ``claim`` makes as long as the context lasts, with the controller that keeps shares of CPUs or not."""
-    delegation = claim(state_dir, (*WANTED, SHARES_CPU) if shares_cpu else WANTED)
+    with held(claim(state_dir, (*WANTED, SHARES_CPU) if shares_cpu else WANTED)) as delegation:
+        yield delegation
+
+
+@contextmanager
+def held(delegation: Delegation | None) -> Iterator[Delegation | None]:
+    """Have a delegation as long as the context lasts; then nothing of it is left."""
     try:
         yield delegation
     finally:

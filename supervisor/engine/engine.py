@@ -10,6 +10,7 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 from supervisor import page
@@ -27,13 +28,13 @@ from supervisor.engine.generation import Generation, Patience
 from supervisor.engine.launch import launch, tick_identity
 from supervisor.engine.mailbox import Refused, Reply
 from supervisor.engine.notify_socket import NotifySocket
-from supervisor.engine.ordered import Ordered, close_all, ordered
+from supervisor.engine.ordered import Ordered, close_all, ordered, take_over
 from supervisor.engine.probing import Probes
 from supervisor.engine.quotas import Quotas
 from supervisor.engine.renewal import Renewal
 from supervisor.engine.reports import Listener, RunReport
 from supervisor.engine.stack import NONE
-from supervisor.engine.succession import Succession
+from supervisor.engine.succession import HandedServers, Succession
 from supervisor.helpers import Standby
 from supervisor.values import dataclass
 from supervisor.wire import Message, is_in_memory, is_pipe
@@ -44,6 +45,14 @@ MOST_EARLY = 1000
 Checkpointed = Callable[[SlotId, str, list[int]], None]
 """Takes what a job asks of its checkpoint: ``keep`` or ``recall``, with the sheet for the answer and the pipe that
 tells it; the descriptors that it leaves in the list are closed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedEngine:
+    """What of the engine crosses an exec."""
+
+    servers: HandedServers
+    next_probe: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +91,7 @@ class Engine:
         self._runs: dict[RunId, Ordered] = {}
         self._appetite = Appetite(loop, lambda run_id: self._report(MemoryExceeded(run_id)))
         self._quotas = Quotas(settings.cgroup, warn)
-        self._probe_ids = iter(range(-1, -(2**31), -1))
+        self._probe_ids = count(-1, -1)
         self._probes = self._probing()
         self._standby = standby
         self._servers = Succession(
@@ -135,6 +144,30 @@ class Engine:
             OSError: it cannot be started.
         """
         self._servers.start(self._standby.take() if self._standby is not None else None)
+
+    @property
+    def is_steady(self) -> bool:
+        """True while all that the engine has can cross an exec."""
+        return self._servers.is_steady
+
+    def hand_over(self) -> HandedEngine:
+        """Return all runs and fork servers as they stand."""
+        following = next(self._probe_ids)
+        self._probe_ids = count(following, -1)
+        return HandedEngine(servers=self._servers.hand_over(), next_probe=following)
+
+    def take_over(self, handed: HandedEngine) -> None:
+        """Go on with what crossed an exec, in the place of ``start``; probes that were under way are ended."""
+        self._probe_ids = count(handed.next_probe, -1)
+        servers = self._servers.take_over(handed.servers)
+        for each in handed.servers.runs:
+            server = None if each.server is None else servers[each.server]
+            run = take_over(self._loop, each, server=server, report=self._report, hear=self._told, warn=self._warn)
+            self._runs[run.run_id] = run
+            if run.pid is not None:
+                self._look_after(run, run.pid)
+            if run.run_id < 0:
+                self.kill(run.run_id)
 
     def spawn(self, order: Spawn, output: Output) -> None:
         """Start a run's process: ``SpawnFailed``, or ``Spawned`` and later ``Exited``, is reported, never from here."""
@@ -351,15 +384,19 @@ class Engine:
     def _spawned(self, run: Ordered, pid: int, pidfd: int | None) -> None:
         """Note a process; where no descriptor was left for its pidfd, the fork server alone tells of its end."""
         run.made(pid, pidfd)
-        if pidfd is not None:
-            self._loop.add_reader(pidfd, self._saw_end, run)
-        limit = run.message.get("cgroup_limits", {}).get("memory")
-        if limit is not None and not self._counts_memory:
-            self._appetite.watch(run.run_id, pid, limit)
+        self._look_after(run, pid)
         run.listener.spawned(pid)
         for message in run.early:
             run.listener.told(message)
         run.early.clear()
+
+    def _look_after(self, run: Ordered, pid: int) -> None:
+        """Watch for the end of a process, and how much memory it takes where nobody else does."""
+        if run.pidfd is not None:
+            self._loop.add_reader(run.pidfd, self._saw_end, run)
+        limit = run.message.get("cgroup_limits", {}).get("memory")
+        if limit is not None and not self._counts_memory:
+            self._appetite.watch(run.run_id, pid, limit)
 
     def _told(self, run: Ordered, message: Message, fds: list[int]) -> None:
         match message:

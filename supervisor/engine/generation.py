@@ -8,6 +8,7 @@ from supervisor.core.runs import RunId
 from supervisor.engine.containment import runs_below
 from supervisor.engine.line import Line
 from supervisor.engine.pidfd import ended
+from supervisor.handed import HandedHelper
 from supervisor.helpers import Helper
 from supervisor.values import dataclass
 from supervisor.wire import Message
@@ -23,6 +24,16 @@ class Patience:
     """One target in a probe."""
     answer: float = 10.0
     """The fork server's answer to anything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedServer:
+    """What of a fork server crosses an exec."""
+
+    helper: HandedHelper
+    started_at: float
+    """On the loop's clock, CLOCK_MONOTONIC."""
+    awaits_pong: bool
 
 
 class Generation:
@@ -68,6 +79,20 @@ class Generation:
         self._process = helper.process
         self._line = Line(loop, helper.sock, hear=self._hear, hung_up=self._end)
         self._wait(patience.preload)
+
+    def hand_over(self) -> HandedServer:
+        """Return one that serves as it stands."""
+        helper = HandedHelper(pid=self.pid, wire=self._line.hand_over())
+        return HandedServer(helper=helper, started_at=self.started_at, awaits_pong=self._awaits_pong)
+
+    def take_over(self, handed: HandedServer) -> None:
+        """Go on with one that served before an exec."""
+        self._line.take_over(handed.helper.wire)
+        self.started_at = handed.started_at
+        self._awaits_pong = handed.awaits_pong
+        self.is_serving = True
+        self._settled.set()
+        self._wait(self._patience.answer if handed.awaits_pong else None)
 
     @property
     def pid(self) -> int:

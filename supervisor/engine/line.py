@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 
+from supervisor.handed import HandedWire, hand_over, take_over
 from supervisor.wire import LARGEST_BODY, Message, Wire
 
 MOST_AT_ONCE = 1000
@@ -42,6 +43,15 @@ class Line:
         self._is_over = False
         """Nothing will come any more."""
         loop.add_reader(self._wire, self._listen)
+
+    def hand_over(self) -> HandedWire:
+        """Return it as it stands, for who takes it over after an exec."""
+        return hand_over(self._wire)
+
+    def take_over(self, handed: HandedWire) -> None:
+        """Go on with what was still to be said before an exec."""
+        take_over(handed, self._wire)
+        self._loop.call_soon(self.flush)
 
     def put(self, message: Message, fds: Sequence[int] = ()) -> None:
         """Say something by the end of this turn of the loop; the descriptors stay open until the peer has answered."""

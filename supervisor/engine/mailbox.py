@@ -7,7 +7,6 @@ that hangs, or a client that floods it, costs a full mailbox and nothing more.
 import asyncio
 import json
 from collections.abc import Callable
-from itertools import count
 from typing import Any
 
 from supervisor.engine.channel import LARGEST_MESSAGE
@@ -40,13 +39,23 @@ class _Posted:
     size: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedMailbox:
+    """What of a mailbox crosses an exec."""
+
+    next: int
+    """The number of the next message."""
+    posted: tuple[tuple[int, int], ...]
+    """Number and size of each message that is not served yet."""
+
+
 class Mailbox:
     """The messages of one process, in the order in which they were put in."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, put: Callable[[Message], None]) -> None:
         self._loop = loop
         self._put = put
-        self._asks = count(1)
+        self._next = 1
         self._posted: dict[int, _Posted] = {}
         self._size = 0
 
@@ -57,12 +66,26 @@ class Mailbox:
             return Refused(f"the message has {size:,} bytes as JSON, at most {LARGEST_MESSAGE:,} are taken")
         if len(self._posted) >= MOST_MESSAGES or self._size + size > MOST_BYTES:
             return Refused(f"its mailbox is full: {len(self._posted)} messages wait to be served")
-        ask = next(self._asks)
+        ask, self._next = self._next, self._next + 1
+        answer = self._await(ask, size)
+        self._put({"kind": kind, "ask": ask, "content": content})
+        return answer
+
+    def _await(self, ask: int, size: int) -> "asyncio.Future[Reply]":
         answer: asyncio.Future[Reply] = self._loop.create_future()
         self._posted[ask] = _Posted(answer, size)
         self._size += size
-        self._put({"kind": kind, "ask": ask, "content": content})
         return answer
+
+    def hand_over(self) -> HandedMailbox:
+        """Return it as it stands, for who takes it over after an exec."""
+        return HandedMailbox(next=self._next, posted=tuple((ask, each.size) for ask, each in self._posted.items()))
+
+    def take_over(self, handed: HandedMailbox) -> None:
+        """Go on with what was under way before an exec; those who asked have gone."""
+        self._next = handed.next
+        for ask, size in handed.posted:
+            self._await(ask, size)
 
     def answered(self, ask: int, reply: Reply) -> None:
         """Take an answer; who asked may have given up waiting."""

@@ -25,8 +25,8 @@ class NotifySocket:
     Anybody could send there, so the kernel tells who did (SO_PASSCRED): root, our own user and the job's are heard.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, hear: Callable[[Message], None]) -> None:
-        """Open it; ``hear`` takes what the run says, as if it came over its channel.
+    def __init__(self, loop: asyncio.AbstractEventLoop, hear: Callable[[Message], None], fd: int | None = None) -> None:
+        """Open it, or take over ``fd``; ``hear`` takes what the run says, as if it came over its channel.
 
         Raises:
             OSError: there are no descriptors left.
@@ -35,10 +35,14 @@ class NotifySocket:
         self._hear = hear
         self.pid: int | None = None
         """The run's first process, once it is known."""
-        self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        self._sock.bind("")
+        self._sock = _opened() if fd is None else socket.socket(fileno=fd)
+        self._sock.setblocking(False)
         loop.add_reader(self._sock, self._listen)
+
+    @property
+    def fd(self) -> int:
+        """Its descriptor."""
+        return self._sock.fileno()
 
     @property
     def address(self) -> str:
@@ -86,3 +90,10 @@ class NotifySocket:
             with suppress(FileNotFoundError):
                 users.add(Path(f"/proc/{self.pid}").stat().st_uid)
         return users
+
+
+def _opened() -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+    sock.bind("")
+    return sock

@@ -22,7 +22,8 @@ class Remarks:
 
     def __init__(self, warn: Callable[[str], None]) -> None:
         self._warn = warn
-        self._standing: dict[str, str] = {}
+        self.standing: dict[str, str] = {}
+        """What holds for the fork server of now, by what it is about."""
         self._accidents: dict[str, _Accident] = {}
 
     @property
@@ -30,17 +31,17 @@ class Remarks:
         """What is to be said now."""
         now = time.monotonic()
         recent = (each.text for each in self._accidents.values() if each.until > now)
-        return (*self._standing.values(), *recent)
+        return (*self.standing.values(), *recent)
 
     def stands(self, key: str, text: str) -> None:
         """Say what holds for the fork server of now, of one module."""
-        if self._standing.get(key) != text:
-            self._standing[key] = text
+        if self.standing.get(key) != text:
+            self.standing[key] = text
             self._warn(text)
 
     def stand(self, texts: Mapping[str, str]) -> None:
         """Say what holds for another fork server, and no more what held for the last one."""
-        self._standing = dict(texts)
+        self.standing = dict(texts)
         for text in texts.values():
             self._warn(text)
 

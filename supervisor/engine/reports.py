@@ -35,8 +35,9 @@ class RunReport:
     def __init__(self, run_id: RunId, report: Callable[[EngineFact], None]) -> None:
         self._run_id = run_id
         self._report = report
-        self._error: ErrorRecord | None = None
-        self._not_started: NotStarted | None = None
+        self.error: ErrorRecord | None = None
+        self.not_started: NotStarted | None = None
+        """What explains the end, once it comes."""
 
     def spawned(self, pid: int) -> None:
         """Report that the process exists."""
@@ -66,13 +67,29 @@ class RunReport:
                     )
                 )
             case {"kind": "error"}:
-                self._error = _error(message)
+                self.error = _error(message)
             case {"kind": "start_failed", "step": str(step), "errno": int(number), "text": str(text)}:
-                self._not_started = NotStarted(step, number, text)
+                self.not_started = NotStarted(step, number, text)
 
     def ended(self, how: Exit, usage: Usage) -> None:
         """Report the end, with what the process said of it."""
-        self._report(Exited(run_id=self._run_id, ended=self._not_started or how, usage=usage, error=self._error))
+        self._report(Exited(run_id=self._run_id, ended=self.not_started or how, usage=usage, error=self.error))
+
+
+class Nobody:
+    """Hears of a process that nobody asks for any more."""
+
+    def spawned(self, pid: int) -> None:
+        """Nothing follows."""
+
+    def told(self, message: Message) -> None:
+        """Nothing follows."""
+
+    def failed(self, why: NotStarted) -> None:
+        """Nothing follows."""
+
+    def ended(self, how: Exit, usage: Usage) -> None:
+        """Nothing follows."""
 
 
 def _error(told: Any) -> ErrorRecord | None:

@@ -29,16 +29,10 @@ Told = Callable[[str], None]
 class Stack:
     """The read end of one job's pipe. It is heard from the first dump on, so that a late one never holds up the job."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Make the pipe, of one page: unused ones are many, and the kernel counts a user's pipe pages.
-
-        Raises:
-            OSError: there are no descriptors left.
-        """
+    def __init__(self, loop: asyncio.AbstractEventLoop, fd: int) -> None:
+        """Take the read end."""
         self._loop = loop
-        self._fd, self.job_end = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(self._fd, False)
-        fcntl.fcntl(self._fd, fcntl.F_SETPIPE_SZ, _PAGE)
+        self.fd = fd
         self._waiting: list[Told] = []
         self._text = b""
         self._is_heard = False
@@ -55,7 +49,7 @@ class Stack:
             return
         if not self._is_heard:
             self._is_heard = True
-            self._loop.add_reader(self._fd, self._hear)
+            self._loop.add_reader(self.fd, self._hear)
         self._hear()  # what came too late for the one before
         self._waiting, self._text = [told], b""
         self._end = self._loop.call_later(LONGEST, self._tell)
@@ -70,15 +64,15 @@ class Stack:
             theirs = os.stat(f"/proc/{pid}/fd/{STACK_FD}")  # noqa: PTH116  # as above
         except OSError:
             return False
-        return os.path.samestat(theirs, os.fstat(self._fd))
+        return os.path.samestat(theirs, os.fstat(self.fd))
 
     def _hear(self) -> None:
         try:
-            text = os.read(self._fd, MOST)
+            text = os.read(self.fd, MOST)
         except BlockingIOError:
             return
         if not text:
-            self._loop.remove_reader(self._fd)  # every process that could write has ended
+            self._loop.remove_reader(self.fd)  # every process that could write has ended
             self._tell()
             return
         self._text = (self._text + text)[:MOST]
@@ -97,12 +91,29 @@ class Stack:
         for told in waiting:
             told(text)
 
+    def settle(self) -> None:
+        """Tell whoever waits what has come by now."""
+        if self._waiting:
+            self._tell()
+
     def close(self) -> None:
         """Tell whoever still waits what has come, and let go of the pipe."""
         self._tell()
         if self._is_heard:
-            self._loop.remove_reader(self._fd)
-        os.close(self._fd)
+            self._loop.remove_reader(self.fd)
+        os.close(self.fd)
+
+
+def stack_pipe() -> tuple[int, int]:
+    """Return the ends of a pipe of one page: unused ones are many, and the kernel counts a user's pipe pages.
+
+    Raises:
+        OSError: there are no descriptors left.
+    """
+    ours, theirs = os.pipe2(os.O_CLOEXEC)
+    os.set_blocking(ours, False)
+    fcntl.fcntl(ours, fcntl.F_SETPIPE_SZ, _PAGE)
+    return ours, theirs
 
 
 def is_caught(pid: int, number: int) -> bool:

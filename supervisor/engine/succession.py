@@ -14,14 +14,53 @@ from supervisor.core.runs import RunId
 from supervisor.engine import briefing, cgroups
 from supervisor.engine.aftermath import bury
 from supervisor.engine.briefing import Settings
-from supervisor.engine.generation import Generation, Patience
-from supervisor.engine.ordered import Ordered
+from supervisor.engine.cgroups import Delegation
+from supervisor.engine.generation import Generation, HandedServer, Patience
+from supervisor.engine.ordered import HandedRun, Ordered, hand_over
 from supervisor.engine.probing import Probes
 from supervisor.engine.remarks import Remarks
 from supervisor.engine.renewal import DIED, Renewal
 from supervisor.errors import JobvisorError
+from supervisor.handed import helper
 from supervisor.helpers import LONGEST_PAUSE, Helper, Pacing
+from supervisor.plain import Fd
+from supervisor.values import dataclass
 from supervisor.wire import Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedSettings:
+    """What the next fork server is started with, too."""
+
+    environ: Mapping[str, str]
+    path: tuple[str, ...]
+    preload: tuple[str, ...]
+    nofile: int
+    vacancy: Fd | None
+    cgroup: Delegation | None
+
+    @property
+    def settings(self) -> Settings:
+        """As the fork servers know them."""
+        return Settings(
+            environ=self.environ,
+            path=self.path,
+            preload=self.preload,
+            nofile=self.nofile,
+            vacancy=self.vacancy,
+            cgroup=self.cgroup,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedServers:
+    """What of all fork servers, and of their runs, crosses an exec."""
+
+    settings: HandedSettings
+    servers: tuple[HandedServer, ...]
+    """The one that makes new runs first."""
+    runs: tuple[HandedRun, ...]
+    remarks: Mapping[str, str]
 
 
 class Succession:
@@ -82,6 +121,47 @@ class Succession:
         linux.allow_most_files()
         self._start_server(helper or briefing.begin(self.settings))
 
+    @property
+    def is_steady(self) -> bool:
+        """True while the fork server of now serves, and none is coming, or has died and is not buried."""
+        return self._serving is not None and not self._coming and not self._tasks and not self._is_replacing
+
+    @property
+    def _is_replacing(self) -> bool:
+        return self.replacing is not None and not self.replacing.done()
+
+    def hand_over(self) -> HandedServers:
+        """Return all of them as they stand while they are steady, the one of now first."""
+        s = self.settings
+        settings = HandedSettings(
+            environ=s.environ,
+            path=tuple(s.path),
+            preload=tuple(s.preload),
+            nofile=s.nofile,
+            vacancy=None if s.vacancy is None else Fd(s.vacancy),
+            cgroup=s.cgroup,
+        )
+        places = {server: place for place, server in enumerate(self._living)}
+        return HandedServers(
+            settings=settings,
+            servers=tuple(server.hand_over() for server in places),
+            runs=tuple(hand_over(run, places[run.server] if run.server else None) for run in self._runs.values()),
+            remarks=self._remarks.standing,
+        )
+
+    def take_over(self, handed: HandedServers) -> list[Generation]:
+        """Go on with those that served before an exec."""
+        linux.adopt_orphans()
+        self._remarks.standing = dict(handed.remarks)
+        for each in handed.servers:
+            server = self._generation(helper(each.helper))
+            server.take_over(each)
+            if self.current is None:
+                self.current = server
+            else:
+                self._elders.add(server)
+        return self._living
+
     def give(self, run: Ordered, server: Generation | None = None) -> None:
         """Have a run made by this fork server, or by that of now, as soon as one serves."""
         server = server or self._serving
@@ -110,7 +190,10 @@ class Succession:
     # -- one that dies -------------------------------------------------------------------------------------------------
 
     def _start_server(self, helper: Helper) -> None:
-        self.current = Generation(
+        self.current = self._generation(helper)
+
+    def _generation(self, helper: Helper) -> Generation:
+        return Generation(
             helper,
             self._patience,
             loop=self._loop,

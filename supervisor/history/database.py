@@ -57,6 +57,11 @@ class Database:
             return self._remember(self._read(now))
         return self._recovered
 
+    def go_on(self, found: Recovered) -> None:
+        """Use the file as this process has used it before an exec: nothing in it is to be settled."""
+        self._remember(found)
+        self._settled = True
+
     def _remember(self, found: Recovered) -> Recovered:
         self._recovered, self._slots, self._groups = found, dict(found.saved), dict(found.groups)
         return found

@@ -59,7 +59,7 @@ class History:
         self._acknowledged = acknowledged
         self._warn = warn
         self._database = Database(path, self._say)
-        self._thread = Thread(target=self._serve, name="history", daemon=True)
+        self._thread = self._new_thread()
         self._woken = Condition()
         # Under the condition's lock:
         self._backlog = Backlog()
@@ -82,6 +82,40 @@ class History:
             recovered = self._database.recall(now)
         self._thread.start()
         return recovered
+
+    def go_on(self, found: Recovered, records: Sequence[Record]) -> None:
+        """Go on with the database of the supervisor that this process was before an exec, in the place of ``start``.
+
+        ``found`` is what is saved by now; ``records`` are those that the disk has not taken yet.
+        """
+        self._database.go_on(found)
+        self._backlog.put(records, ())
+        self._thread.start()
+
+    def pause(self, timeout: float = 5.0) -> bool:
+        """Write what waits, and end the thread; False where the disk hangs, and the thread goes on."""
+        with self._woken:
+            self._closing = True
+            self._woken.notify()
+        self._thread.join(timeout)
+        with self._woken:
+            self._closing = not self._thread.is_alive()
+            return self._closing
+
+    @property
+    def unwritten(self) -> tuple[Record, ...]:
+        """What the disk has not taken, and what came since ``pause``."""
+        with self._woken:
+            return tuple(self._backlog)
+
+    def resume(self) -> None:
+        """Go on after ``pause``."""
+        self._closing = False
+        self._thread = self._new_thread()
+        self._thread.start()
+
+    def _new_thread(self) -> Thread:
+        return Thread(target=self._serve, name="history", daemon=True)
 
     def keep(self, records: Sequence[Record], acks: Iterable[RunId] = ()) -> None:
         """Have records written in one transaction; ``acks`` are the ids of ``Opened`` among them to acknowledge."""
@@ -136,9 +170,13 @@ class History:
                 self._fail(error)
             else:
                 self._heal()
-            if closing:
+            if closing and self._is_over():
                 break
         self._database.close()
+
+    def _is_over(self) -> bool:
+        with self._woken:
+            return self._closing
 
     def _wait(self) -> None:
         if self._trouble is not None:

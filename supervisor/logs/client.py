@@ -13,15 +13,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from supervisor import journal
 from supervisor.core.checks import LogMatch
 from supervisor.core.job import Job, LogFiles, LogMode
 from supervisor.core.runs import Attempt, RunId
+from supervisor.handed import HandedHelper, hand_over, helper, take_over
 from supervisor.helpers import Helper, Pacing, Standby
 from supervisor.logs import launch
 from supervisor.logs.condition import Condition
 from supervisor.logs.names import file_name
+from supervisor.plain import Fd
 from supervisor.values import dataclass, field
 from supervisor.wire import Message, Wire
 
@@ -49,6 +52,27 @@ class OpenRun:
         """Yield what the log process is told of each pipe, with the read end."""
         for number, (destination, fd) in self.pipes.items():
             yield {**self.settings, "pipe": number, **destination}, fd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedOutput:
+    """What of a run's output crosses an exec."""
+
+    run_id: RunId
+    settings: Any
+    pipes: tuple[tuple[int, Any, Fd], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedLogs:
+    """What of the log process crosses an exec: all but the answers that somebody waits for, who is gone then."""
+
+    helper: HandedHelper
+    started_at: float
+    """On the loop's clock, CLOCK_MONOTONIC."""
+    next_pipe: int
+    next_ask: int
+    runs: tuple[HandedOutput, ...]
 
 
 class LogProcess:
@@ -105,6 +129,48 @@ class LogProcess:
     def _written(self) -> set[str]:
         """The files that living runs write to."""
         return {destination["path"] for run in self._runs.values() for destination, _ in run.pipes.values()}
+
+    # -- over an exec --------------------------------------------------------------------------------------------------
+
+    @property
+    def is_steady(self) -> bool:
+        """True while there is a log process."""
+        return self._wire is not None
+
+    def hand_over(self) -> HandedLogs:
+        """Return the log process and every pipe that has not ended."""
+        assert self._helper is not None
+        assert self._wire is not None
+        number, ask = next(self._numbers), next(self._asks)
+        self._numbers, self._asks = itertools.count(number), itertools.count(ask)
+        runs = (
+            HandedOutput(
+                run_id=run_id,
+                settings=run.settings,
+                pipes=tuple((number, destination, Fd(fd)) for number, (destination, fd) in run.pipes.items()),
+            )
+            for run_id, run in self._runs.items()
+        )
+        return HandedLogs(
+            helper=HandedHelper(pid=self._helper.process.pid, wire=hand_over(self._wire)),
+            started_at=self._started_at,
+            next_pipe=number,
+            next_ask=ask,
+            runs=tuple(runs),
+        )
+
+    def take_over(self, handed: HandedLogs) -> None:
+        """Go on with what crossed an exec, in the place of ``start``."""
+        self._numbers, self._asks = itertools.count(handed.next_pipe), itertools.count(handed.next_ask)
+        self._runs = {
+            run.run_id: OpenRun(run.settings, {number: (destination, fd) for number, destination, fd in run.pipes})
+            for run in handed.runs
+        }
+        self._started_at = handed.started_at
+        self._serve(helper(handed.helper))
+        assert self._wire is not None
+        take_over(handed.helper.wire, self._wire)
+        self._loop.call_soon(self._flush, self._wire)
 
     # -- orders --------------------------------------------------------------------------------------------------------
 
@@ -319,27 +385,35 @@ class LogProcess:
                 self._tell(order, fd)
 
     def _exec(self) -> None:
-        helper = self._standby.take() if self._standby is not None else None
-        if helper is None:
-            helper = launch.start(self._environ, console=self._console)
+        made = self._standby.take() if self._standby is not None else None
+        if made is None:
+            made = launch.start(self._environ, console=self._console)
         try:
-            self._pidfd = os.pidfd_open(helper.process.pid)
+            self._serve(made)
         except OSError:
-            helper.give_up()
+            made.give_up()
             raise
-        self._helper = helper
-        self._loop.add_reader(self._pidfd, self._died, helper)
-        self._wire = Wire(helper.sock)
+
+    def _serve(self, process: Helper) -> None:
+        """Listen to a log process.
+
+        Raises:
+            OSError: there are no descriptors left.
+        """
+        self._pidfd = os.pidfd_open(process.process.pid)
+        self._helper = process
+        self._loop.add_reader(self._pidfd, self._died, process)
+        self._wire = Wire(process.sock)
         self._loop.add_reader(self._wire, self._listen, self._wire)
 
-    def _died(self, helper: Helper) -> None:
+    def _died(self, process: Helper) -> None:
         """Reap a log process; unless it was asked to finish, start another."""
         if self._wire is not None:
             self._listen(self._wire)
         self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
         self._pidfd = -1
-        status = helper.process.wait()
+        status = process.process.wait()
         self._helper = None
         self._drop_wire()
         if self._closed is not None:

@@ -90,6 +90,12 @@ class Courier:
             since = f"{self._trouble.since:%Y-%m-%dT%H:%M:%SZ}"
             return f"notify.{self.notifier.name}: not delivered since {since}: {self._trouble.reason} ({waits})"
 
+    @property
+    def waiting(self) -> tuple[dict[str, Any], ...]:
+        """The notices that have not arrived, the one on its way included."""
+        with self._woken:
+            return tuple(self._waiting)
+
     def finish(self) -> None:
         """Take no more; the thread tries what waits once more, and ends."""
         with self._woken:

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from supervisor.core.notices import Notice, is_for
 from supervisor.core.notifier import Notifier
@@ -55,6 +56,16 @@ class Couriers:
                 courier = self._couriers.get(name)
                 if courier is not None and is_for(notice, courier.notifier):
                     courier.put({**notice.told(), **self._from})
+
+    def hand_over(self) -> dict[str, tuple[Any, ...]]:
+        """Return the notices that have not arrived, by notifier."""
+        return {name: courier.waiting for name, courier in self._couriers.items() if courier.waiting}
+
+    def take_over(self, letters: Mapping[str, Iterable[Any]]) -> None:
+        """Deliver notices of before an exec; one that was on its way may arrive twice."""
+        for name, waiting in letters.items():
+            for notice in waiting if name in self._couriers else ():
+                self._couriers[name].put(notice)
 
     @property
     def warnings(self) -> list[str]:

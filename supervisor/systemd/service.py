@@ -84,6 +84,14 @@ class Service:
         self._extend(now)
         self._ping_at = now.mono if self._every is not None else None
 
+    def went_on(self, slots: Collection[Slot], now: Now) -> None:
+        """The supervisor has exec'd another version: the manager is told that its main process is the same one."""
+        if self._socket is None:
+            return
+        self._socket.say(f"MAINPID={os.getpid()}")
+        self.starting(now)
+        self.begun(slots, now)
+
     def begun(self, slots: Collection[Slot], now: Now) -> None:
         """The jobs are taken on: READY follows when each that starts at once has started, or failed to."""
         if self._socket is None:

@@ -201,6 +201,20 @@ ELSEWHERE = {
     "the control socket cannot be opened to its group: ": "tests/security/test_isolation.py",
     "the supervisor's user is neither root nor in it; ": "not as root: tests/control/test_server.py",
     " never started: ": "tests/cli/test_logs.py",
+    " goes on, and no job was touched": "tests/test_upgrade.py",
+    " cannot take over from version ": "tests/test_upgrade.py",
+    ": it does not know what is on the board: ": "tests/test_upgrade.py",
+    "the new version does not start, or knows nothing of upgrades: ": "tests/test_upgrade.py",
+    "cannot exec ": "tests/test_upgrade.py",
+    "it is stopping all jobs; start the new version": "tests/test_upgrade.py",
+    "; try again": "a loop without an idle moment",
+    "the new version has not read the board within ": "an import that hangs for a minute",
+    "cannot run ": "an interpreter that is gone before it is tried",
+    "the disk of the checkpoints does not answer": "a disk that hangs",
+    "the disk of the history does not answer": "a disk that hangs",
+    "the supervisor has answered, and so has not": "a supervisor that does what none does",
+    "another supervisor answers (pid ": "one that is started in the moment in which the new version dies",
+    "the new version has ended at its start": "one that dies after it has proven itself",
 }
 """Texts that nobody can be made to see here, by how they begin, and where they are seen instead."""
 PASSED_ON = {"supervisor", "timezone", "env_file", "; expected "}

@@ -1,0 +1,258 @@
+"""``jobvisor upgrade``: another version goes on in the same process, and no job notices."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+from conftest import eventually, is_alive
+from program import JOBVISOR
+from upgrading import Installed, installed
+
+UPGRADES = int(os.environ.get("UPGRADES", "3"))
+"""In a row, under load; ``make chaos`` does more."""
+JOBS = """
+import os, sys, time
+from pathlib import Path
+from supervisor import Worker, job
+
+def write():
+    with open("lines.txt", "a", buffering=1) as file:
+        for number in range(1, 1_000_000):
+            print(f"line {number}", flush=True)
+            file.write(f"{number}\\n")
+            time.sleep(0.003)
+
+def sleep():
+    time.sleep(1000)
+
+def mark():
+    with open("marks.txt", "a") as file:
+        file.write(f"{job.run_id}\\n")
+
+def fail():
+    mark()
+    print("last words of", job.run_id)
+    raise ValueError("no")
+
+class Clock(Worker):
+    def __init__(self):
+        self.ticks = 0
+    def tick(self):
+        self.ticks += 1
+        print(f"tick {self.ticks}")
+        mark()
+    def call(self, message):
+        time.sleep(message)
+        return self.ticks
+"""
+MANIFEST = """
+[jobs.writer]
+run = "jobs.all:write"
+[jobs.clock]
+run = "jobs.all:Clock"
+every = "300ms"
+[jobs.often]
+run = "jobs.all:mark"
+every = "200ms"
+overlap = "queue"
+[jobs.bad]
+run = "jobs.all:fail"
+every = "700ms"
+retries = 1
+backoff = { initial = "100ms", jitter = 0 }
+[jobs.victim]
+run = "jobs.all:sleep"
+backoff = { initial = "50ms", jitter = 0 }
+settle = "10ms"
+[jobs.asked]
+run = "jobs.all:mark"
+every = "1d"
+overlap = "allow"
+"""
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installed]:
+    with installed(tmp_path, monkeypatch) as made:
+        yield made
+
+
+def test_upgrades_under_load_keep_pid_jobs_lines_ends_and_due_times(app: Installed) -> None:
+    app.write(MANIFEST, all=JOBS)
+    pid = app.run().pid
+    writer = app.eventually_job("writer", state="running")["pid"]
+    clock = eventually(lambda: app.job("clock")["pid"])
+    app.eventually_job("victim", state="running")
+    is_over = Event()
+    load = Thread(target=_load, args=(app, is_over))
+    load.start()
+    try:
+        for _ in range(UPGRADES):
+            version, before = app.bump(), app.job("often")["runs"]
+            done = app.ctl("upgrade")
+            assert done.returncode == 0, done.stderr + app.log
+            assert f"to {version} (pid {pid})" in done.stdout
+            assert app.running_version == version
+            eventually(lambda before=before: app.job("often")["runs"] > before + 1)
+    finally:
+        is_over.set()
+        load.join()
+    assert app.pid == pid
+    assert app.job("writer")["pid"] == writer
+    assert app.job("clock")["pid"] == clock
+    app.ctl("shutdown")
+    _is_whole([int(line) for line in (app.folder / "lines.txt").read_text().split()])
+    logged = app.output("writer").splitlines()
+    _is_whole([int(line.rpartition(" ")[2]) for line in logged])
+    _is_whole([int(line.rpartition(" ")[2]) for line in app.output("clock").splitlines()])
+    rows = app.json("history", "-n", "100000")
+    assert {row["outcome"] for row in rows} <= {"ok", "failed", "killed", "stopped", "skipped", "missed"}
+    assert {row["reason"] for row in rows if row["outcome"] == "missed"} <= {"the supervisor was held up"}
+    assert all(row["ended_at"] for row in rows)
+    final = Counter(
+        (row["job"], row["due_at"])
+        for row in rows
+        if row["due_at"] and not (row["outcome"] == "failed" and row["attempt"] == 1)
+    )
+    assert set(final.values()) == {1}
+    marks = Counter(map(int, (app.folder / "marks.txt").read_text().split()))
+    assert set(marks.values()) == {1}
+    assert set(marks) <= {row["run_id"] for row in rows}
+    assert "Traceback" not in app.log
+
+
+def _load(app: Installed, is_over: Event) -> None:
+    """Start, end, kill and trigger until told."""
+    for number in count():
+        if is_over.is_set():
+            return
+        app.ctl("trigger", "asked")
+        app.ctl("restart" if number % 3 else "signal", "victim", *(() if number % 3 else ("KILL",)))
+
+
+def _is_whole(numbers: list[int]) -> None:
+    """Fail unless each number is there once, in order."""
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+ONE = '[jobs.web]\nrun = "jobs.all:sleep"\nsettle = "10ms"\n'
+
+
+def test_usr2_upgrades_too(app: Installed) -> None:
+    app.write(ONE, all=JOBS)
+    app.run()
+    job = app.eventually_job("web", state="running")["pid"]
+    version = app.bump()
+    os.kill(app.pid, signal.SIGUSR2)
+    eventually(lambda: app.running_version == version)
+    assert app.job("web")["pid"] == job
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new", "why"),
+    [
+        ("boot.py", "import os\n", "import os\nimport nowhere\n", "No module named 'nowhere'"),
+        ("handover.py", "FORMAT = 1", "FORMAT = 2", "it reads format 2 of the board, not 1"),
+        ("core/runs.py", "    trigger: Trigger\n", "    cause: Trigger\n", "Attempt has unknown fields: trigger"),
+    ],
+)
+def test_a_version_that_cannot_go_on_is_refused_and_the_old_one_goes_on(
+    app: Installed, module: str, old: str, new: str, why: str
+) -> None:
+    app.write(ONE, all=JOBS)
+    app.run()
+    job = app.eventually_job("web", state="running")["pid"]
+    before = app.running_version
+    app.edit(module, old, new)
+    refused = app.ctl("upgrade")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("upgrade refused: ")
+    assert why in refused.stderr
+    assert f"version {before} goes on, and no job was touched" in refused.stderr
+    app.edit(module, new, old)
+    assert app.job("web")["pid"] == job
+    assert app.ctl("restart", "web").returncode == 0
+    assert not is_alive(job)
+
+
+def test_an_exec_that_fails_changes_nothing(app: Installed, tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.symlink_to(sys.executable)
+    app.write(ONE + '[jobs.often]\nrun = "jobs.all:mark"\nevery = "200ms"\n', all=JOBS)
+    app.edit(
+        "handover.py",
+        '    return json.dumps({"takes_over": True',
+        "    os.unlink(environ['VANISHES'])\n    return json.dumps({\"takes_over\": True",
+    )
+    environ = {
+        **os.environ,
+        "VANISHES": str(python),
+        "PYTHONPATH": os.pathsep.join((str(app.package.parent), *sys.path)),
+    }
+    with (tmp_path / "run.log").open("a") as log:
+        app.supervisor = subprocess.Popen(
+            [python, *JOBVISOR[1:], "run"], cwd=tmp_path, env=environ, stdout=log, stderr=subprocess.STDOUT, text=True
+        )
+    eventually(lambda: app.ctl("status").returncode == 0)
+    job = app.eventually_job("web", state="running")["pid"]
+    refused = app.ctl("upgrade")
+    assert refused.returncode == 1
+    assert f"cannot exec {python}: No such file or directory" in refused.stderr
+    assert app.job("web")["pid"] == job
+    runs = app.job("often")["runs"]
+    eventually(lambda: app.job("often")["runs"] > runs + 1)
+    eventually(lambda: len(app.json("history", "often")) > runs + 1)
+    app.supervisor.send_signal(signal.SIGTERM)
+    assert app.supervisor.wait(20) == 0
+
+
+STUBBORN = """
+import signal, time
+def run():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    print("up", flush=True)
+    time.sleep(1000)
+"""
+
+
+def test_a_supervisor_that_is_stopping_does_not_become_another_version(app: Installed) -> None:
+    app.write('[jobs.web]\nrun = "jobs.stubborn:run"\nstop_timeout = "3s"\n', stubborn=STUBBORN)
+    supervisor = app.run()
+    eventually(lambda: "up" in app.output("web"))
+    supervisor.send_signal(signal.SIGTERM)
+    eventually(lambda: app.job("web")["state"] == "stopping")
+    refused = app.ctl("upgrade")
+    assert refused.returncode == 1
+    assert "it is stopping all jobs; start the new version when it has ended" in refused.stderr
+    assert supervisor.wait(20) == 0
+
+
+def test_a_stop_a_back_off_and_a_hold_go_on_where_they_were(app: Installed) -> None:
+    app.write(
+        '[jobs.web]\nrun = "jobs.stubborn:run"\nstop_timeout = "3s"\n'
+        '[jobs.resting]\nrun = "jobs.all:fail"\nbackoff = { initial = "4s", jitter = 0 }\nmax_restarts = 3\n'
+        '[jobs.held]\nrun = "jobs.all:sleep"\nsettle = "10ms"\n',
+        stubborn=STUBBORN,
+        all=JOBS,
+    )
+    app.run()
+    eventually(lambda: "up" in app.output("web"))
+    app.ctl("stop", "held")
+    app.ctl("stop", "web", "--no-wait")
+    resting = app.eventually_job("resting", state="backoff")
+    app.bump()
+    assert app.ctl("upgrade").returncode == 0
+    assert app.job("held")["state"] == "stopped"
+    assert app.job("resting")["runs"] == resting["runs"]
+    stopped = app.eventually_job("web", state="stopped")
+    assert stopped["last"]["signal"] == "SIGKILL"
+    app.eventually_job("resting", runs=resting["runs"] + 1)
+    row = eventually(lambda: [row for row in app.json("history", "resting") if row["ended_at"]])[-1]
+    assert row["error"]["type"] == "ValueError"

@@ -1,0 +1,62 @@
+"""A program whose package is a copy, so that a test can have another version installed over it."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from program import Program
+
+import supervisor
+
+PACKAGE = Path(supervisor.__file__).parent
+
+
+class Installed(Program):
+    """A program, and the package that it runs."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.package = folder / "installed" / "supervisor"
+        self.number = 0
+
+    def edit(self, module: str, old: str, new: str) -> None:
+        """Change a module of the package in place, as pip does: by another file."""
+        path = self.package / module
+        text = path.read_text()
+        assert old in text
+        edited = path.with_suffix(".new")
+        edited.write_text(text.replace(old, new))
+        edited.replace(path)
+
+    def bump(self) -> str:
+        """Install the next version, and return its name."""
+        before, self.number = self.version, self.number + 1
+        after = f"9.0.{self.number}"
+        self.edit("__init__.py", f'"{before}"', f'"{after}"')
+        return after
+
+    @property
+    def version(self) -> str:
+        """The version that is installed."""
+        return f"9.0.{self.number}" if self.number else supervisor.__version__
+
+    @property
+    def running_version(self) -> str:
+        """The version that supervises."""
+        found: str = self.json("status")["supervisor"]["version"]
+        return found
+
+
+@contextmanager
+def installed(folder: Path, environ: pytest.MonkeyPatch) -> Iterator[Installed]:
+    """Give a program with a copy of the package, and leave nothing of it running."""
+    made = Installed(folder)
+    shutil.copytree(PACKAGE, made.package, ignore=shutil.ignore_patterns("__pycache__"))
+    environ.setenv("PYTHONPATH", str(made.package.parent))
+    environ.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    try:
+        yield made
+    finally:
+        made.end()
