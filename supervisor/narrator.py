@@ -27,11 +27,11 @@ def narrate(change: Change) -> None:
     before, after = change.before, change.after
     label = after.label
     about = logger.bind(job=after.job.name, instance=after.id.instance)
-    row, not_run = after.tally.last, after.tally.not_run
+    row, not_run = change.ended, after.tally.not_run
     if not_run is not None and not_run is not before.tally.not_run:
         of_run = about.bind(**_marks(not_run))
         of_run.info("{}: due {} {}: {}", label, iso(not_run.run.due_at), not_run.outcome.value, not_run.reason)
-    if row is not None and row is not before.tally.last:
+    if row is not None:
         level = "WARNING" if row.outcome.is_failure else "INFO"
         took = format_duration(row.duration)
         about.bind(**_marks(row)).log(level, "{}: run {} ended after {}: {}", label, row.run.run_id, took, brief(row))

@@ -38,7 +38,7 @@ from supervisor.core.exits import NotStarted
 from supervisor.core.job import Job
 from supervisor.core.manifest import Manifest
 from supervisor.core.notices import Notices
-from supervisor.core.runs import Closed, Dumped, Printed, RunId, SlotId
+from supervisor.core.runs import Dumped, Printed, RunId, SlotId
 from supervisor.core.slot import Slot
 from supervisor.core.states import Idle, Recording, Running, Starting, Ticking, earliest, process_of
 from supervisor.core.status import Progress, Vital, iso
@@ -503,8 +503,8 @@ class Supervisor:
 
     def _record_output(self, change: Change) -> None:
         """Have the last lines of a failed run put into its record; a Worker's tick prints through its process."""
-        row = change.after.tally.last
-        if row is not change.before.tally.last and isinstance(row, Closed) and row.outcome.is_failure:
+        row = change.ended
+        if row is not None and row.outcome.is_failure:
             process = process_of(change.before.state)
             printed_by = process.run.run_id if process else row.run.run_id
             self._keep_output(Awaited(run_id=row.run.run_id, printed_by=printed_by, job=change.before.job))

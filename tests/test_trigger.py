@@ -104,6 +104,20 @@ def test_a_run_beside_another_one_is_followed_too(app: Program) -> None:
     eventually((app.folder / "first").exists)
     done = app.ctl("trigger", "many", "--wait")
     assert (done.returncode, done.stdout) == (0, "second\nmany: ok\n")
+    [run] = [run["run_id"] for run in app.json("history", "many") if run["outcome"] == "ok"]
+    assert app.log.count(f"many: run {run} ended after ") == 1
+
+
+def test_the_last_lines_of_a_run_that_fails_beside_another_one_are_its_own(app: Program) -> None:
+    script = "[ -e first ] && { echo from the second; exit 3; }; touch first; echo from the first; exec sleep 60"
+    app.write(shell("many", script, 'overlap = "allow"'))
+    app.run()
+    app.ctl("trigger", "many")
+    eventually(lambda: "from the first" in app.output("many"))
+    assert app.ctl("trigger", "many", "--wait").returncode == 3
+    output = eventually(lambda: (app.json("show", "many")["error"] or {}).get("output"))
+    assert "from the second" in "".join(output)
+    assert "from the first" not in "".join(output)
 
 
 def test_output_that_is_thrown_away_is_not_waited_for(app: Program) -> None:

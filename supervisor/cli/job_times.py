@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from supervisor.cli.groups import groups_of
 from supervisor.cli.place import Place
@@ -20,8 +21,14 @@ from supervisor.history import query
 from supervisor.load import load
 from supervisor.values import replace
 
-JobTimes = tuple[Job, Iterator[datetime]]
-"""A job and its due times, rising, each reckoned when it is asked for."""
+
+class JobTimes(NamedTuple):
+    """A job and its due times, rising, each reckoned when it is asked for."""
+
+    job: Job
+    times: Iterator[datetime]
+    out: str | None
+    """Why none of them will be served as things stand: ``paused`` or ``stopped``."""
 
 
 def named(place: Place, words: Sequence[str], start: datetime) -> list[JobTimes] | None:
@@ -47,7 +54,14 @@ def named(place: Place, words: Sequence[str], start: datetime) -> list[JobTimes]
     names = {labels[label].name for label in chosen}
     jobs = [job for job in manifest.jobs if job.name in names and job.schedule is not None and job.enabled]
     saved = _saved(manifest, start)
-    return [(job, _of_job(job, saved.get(SlotId(job.name)), start)) for job in jobs]
+    known = [(job, saved.get(SlotId(job.name))) for job in jobs]
+    return [JobTimes(job, _of_job(job, slot, start), _out(slot)) for job, slot in known]
+
+
+def _out(saved: Saved | None) -> str | None:
+    if saved is None:
+        return None
+    return "stopped" if saved.held else "paused" if saved.paused else None
 
 
 _LIKE_A_NAME = re.compile(r"[A-Za-z0-9*?\[][A-Za-z0-9_*?:\[\]-]*")

@@ -120,12 +120,13 @@ def _expression(text: str, place_zone: tzinfo) -> Cron:
 
 def _show(jobs: Sequence[JobTimes], count: int, *, as_json: bool) -> int:
     """Print the coming due times of jobs, soonest first."""
-    merged = heapq.merge(*(zip(dues, repeat(job)) for job, dues in jobs), key=itemgetter(0))
-    rows = [(_shown(at, _place(job)), job.name) for at, job in islice(merged, count)]
+    merged = heapq.merge(*(zip(each.times, repeat(each)) for each in jobs), key=itemgetter(0))
+    rows = [(_shown(at, _place(each.job)), each) for at, each in islice(merged, count)]
     if as_json:
-        print(json.dumps([{"job": name, "due_at": at} for at, name in rows]))
+        print(json.dumps([{"job": each.job.name, "due_at": at} for at, each in rows]))
     else:
-        print("\n".join(aligned(("DUE", "JOB"), rows)))
+        named = [(at, f"{each.job.name} ({each.out})" if each.out else each.job.name) for at, each in rows]
+        print("\n".join(aligned(("DUE", "JOB"), named)))
     return 0
 
 

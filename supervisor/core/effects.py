@@ -3,6 +3,7 @@
 from supervisor.core.actions import Action
 from supervisor.core.events import Event
 from supervisor.core.instants import Now
+from supervisor.core.runs import Closed
 from supervisor.core.slot import Slot
 from supervisor.values import dataclass, field
 
@@ -15,6 +16,13 @@ class Change:
     after: Slot
     event: Event
     at: Now
+
+    @property
+    def ended(self) -> Closed | None:
+        """The slot's own run that has ended so; of a run beside it its lane tells."""
+        row = self.after.tally.last
+        is_new = row is not None and row is not self.before.tally.last
+        return row if row is not None and is_new and row.run.slot == self.after.id else None
 
 
 @dataclass(slots=True)

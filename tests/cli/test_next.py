@@ -156,6 +156,21 @@ def test_the_grid_of_a_job_is_the_saved_one(jobvisor: Shell) -> None:
     assert json.loads(jobvisor("next", "poll", *AFTER, "-n", "1", "--json").stdout)[0]["due_at"][11:16] == "15:00"
 
 
+def test_a_job_that_is_paused_or_stopped_by_hand_is_marked(jobvisor: Shell) -> None:
+    jobvisor.write(JOBS)
+    (jobvisor.folder / ".jobvisor").mkdir()
+    poll, pause = Saved(slot=SlotId("poll"), paused=True), Saved(slot=SlotId("pause"), held=True)
+    write(jobvisor.folder / ".jobvisor" / "history.db", poll, pause)
+    assert [line.split(maxsplit=1)[1] for line in jobvisor("next", *AFTER, "-n", "3").stdout.splitlines()] == [
+        "JOB",
+        "poll (paused)",
+        "poll (paused)",
+        "pause (stopped)",
+    ]
+    told = json.loads(jobvisor("next", *AFTER, "-n", "1", "--json").stdout)
+    assert [each["job"] for each in told] == ["poll"]
+
+
 def test_a_saved_state_that_cannot_be_read_is_a_warning(jobvisor: Shell) -> None:
     jobvisor.write(JOBS)
     (jobvisor.folder / ".jobvisor").mkdir()
