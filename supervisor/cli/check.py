@@ -18,9 +18,10 @@ from supervisor.core.advice import advice
 from supervisor.core.job import Job, Run, kind_problem
 from supervisor.core.kind import Kind
 from supervisor.core.manifest import Manifest, Positions
+from supervisor.core.notifier import Program
 from supervisor.engine import credentials
 from supervisor.engine.briefing import base_environ
-from supervisor.engine.programs import program_problem
+from supervisor.engine.programs import missing, program_problem
 from supervisor.engine.targets import Wanted
 from supervisor.errors import JobvisorError, ManifestError
 from supervisor.history import query
@@ -46,7 +47,7 @@ def command(place: Place, as_json: bool) -> int:
         problems += _socket_problems(manifest)
     except ManifestError as error:
         problems = list(error.problems)
-    warnings = [*manifest.warnings, *_advice(manifest)] if manifest else []
+    warnings = [*manifest.warnings, *_advice(manifest), *_silent(manifest)] if manifest else []
     if as_json:
         jobs = len(manifest.jobs) if manifest else None
         print(json.dumps({"ok": not problems, "jobs": jobs, "problems": problems, "warnings": warnings}))
@@ -83,6 +84,16 @@ def _socket_problems(manifest: Manifest) -> list[str]:
         line = Positions(Path(manifest.path).read_text(encoding="utf-8-sig")).line_of(key)
         return [f"{os.path.basename(manifest.path)}:{line}: {'.'.join(key)}: {error}"]
     return []
+
+
+def _silent(manifest: Manifest) -> Iterator[str]:
+    """Yield which notifiers will reach nobody: no reason to refuse the jobs."""
+    for notifier in manifest.notifiers:
+        if isinstance(notifier.to, Program):
+            why = missing(notifier.to.argv[0], base_environ(os.environ).get("PATH"), manifest.folder)
+            if why:
+                key = f"notify.{notifier.name}.command"
+                yield f"{notifier.where}: {key}: nobody will be told: {why}; install it, or correct `command`"
 
 
 def _problems(manifest: Manifest, job: Job) -> list[str]:

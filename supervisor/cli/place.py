@@ -39,7 +39,15 @@ class Place:
         """
         if self.socket or os.environ.get("JOBVISOR_SOCKET"):
             return connect(discovery.sockets(self.socket, "", os.environ))
-        return connect(discovery.sockets(None, self.manifest, os.environ))
+        manifest = self.manifest
+        try:
+            return connect(discovery.sockets(None, manifest, os.environ))
+        except NoSupervisorError as error:
+            if os.path.exists(manifest):
+                raise
+            raise NoSupervisorError(
+                f"there is no {manifest}; name another manifest with -f, or write one with `jobvisor init`\n{error}"
+            ) from None
 
     def order(self, method: str, params: dict[str, Any]) -> Any:
         """Return what came of an order, for which the supervisor may take its time; a terminal shows the wait."""

@@ -134,3 +134,19 @@ def test_run_lengths_are_those_of_the_record_of_runs(jobvisor: Shell) -> None:
     done = jobvisor("check")
     assert done.returncode == 0
     assert done.stderr.startswith("warning: how long runs take is unknown: cannot read ")
+
+
+def test_a_notifier_whose_program_is_not_there_is_a_warning(jobvisor: Shell) -> None:
+    jobvisor.write(
+        '[jobs.b]\ncommand = "true"\n[notify.mail]\ncommand = ["no-such-mail", "ada"]\n'
+        '[notify.own]\ncommand = "./tell.sh"\n[notify.fine]\ncommand = "cat"\n[notify.hook]\nwebhook = "http://localhost/"\n'
+    )
+    done = jobvisor("check")
+    assert (done.returncode, done.stdout) == (0, "jobs.toml: ok, 1 job\n")
+    told = [line for line in done.stderr.splitlines() if "nobody will be told" in line]
+    assert [line.partition(".command")[0] for line in told] == [
+        "warning: jobs.toml:3: notify.mail",
+        "warning: jobs.toml:5: notify.own",
+    ]
+    assert told[0].endswith('nobody will be told: no "no-such-mail" on PATH; install it, or correct `command`')
+    assert f"{jobvisor.folder}/tell.sh is missing or not executable" in told[1]
