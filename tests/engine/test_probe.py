@@ -116,7 +116,7 @@ def test_a_target_is_tried_with_its_jobs_environment(rig: Rig) -> None:
 def test_a_program_is_looked_for_where_its_job_would_look(rig: Rig) -> None:
     (rig.folder / "tool").write_text("#!/bin/sh\n")
     assert problem(rig, Command(argv=("./tool",))).startswith(
-        f'job "poll" (jobs.toml:12): cannot find its program: {rig.folder}/./tool is missing or not executable'
+        f'job "poll" (jobs.toml:12): cannot find its program: {rig.folder}/tool is missing or not executable'
     )
     (rig.folder / "tool").chmod(0o755)
     jobs = [
