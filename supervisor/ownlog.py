@@ -188,7 +188,7 @@ def open_log(level: str, file: File | None = None) -> OwnLog:
         sink = Entries(stderr, journal.Journal())
         logger.add(sink, level=level, format="{message}", colorize=False, diagnose=False)
     else:
-        is_coloured = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+        is_coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
         logger.add(sink, level=level, format=FORMAT, colorize=is_coloured, diagnose=False)
     if file is not None:
         logger.add(file, level=level, format=FORMAT, colorize=False, diagnose=False)

@@ -16,6 +16,8 @@ from supervisor.linux import peer_groups
 _CREDENTIALS = struct.Struct("3i")
 _OWNER_ALONE = 0o600
 _GROUP_TOO = 0o660
+_OF_OTHERS = stat.S_IRGRP | stat.S_IWGRP | stat.S_IRWXO
+"""What a folder that is ours alone lacks; that a group may pass through it is what an earlier start has given."""
 
 
 class Peers:
@@ -62,7 +64,7 @@ class Peers:
         try:
             os.chown(path, -1, self._gid)
             os.chmod(path, _GROUP_TOO)
-            if found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            if found.st_uid == os.geteuid() and not found.st_mode & _OF_OTHERS:
                 os.chown(folder, -1, self._gid)
                 folder.chmod(stat.S_IMODE(found.st_mode) | stat.S_IXGRP)
         except PermissionError:

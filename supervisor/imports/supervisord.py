@@ -112,6 +112,9 @@ def _others(draft: Draft, sections: Mapping[str, Options]) -> None:
     for name in sections:
         kind, _, rest = name.partition(":")
         match kind:
+            case "unix_http_server" if (group := _socket_group(sections[name])) is not None:
+                draft.set_supervisor("socket_group", group, f"[{name}] chown={sections[name]['chown']}")
+                draft.note(f"[{name}]: Jobvisor has a socket of its own, which the members of {group} may use, too")
             case "unix_http_server" | "inet_http_server" | "supervisorctl" | "rpcinterface":
                 draft.note(f"[{name}]: Jobvisor has a socket of its own, for its own commands alone")
             case "eventlistener" | "fcgi-program":
@@ -123,6 +126,14 @@ def _others(draft: Draft, sections: Mapping[str, Options]) -> None:
                 draft.note(f"[{name}] priority: {rest} starts and stops by its own members' order")
             case _:
                 continue
+
+
+def _socket_group(options: Options) -> str | None:
+    """Return the group that may write to the socket, None where none may."""
+    group = options.get("chown", "").partition(":")[2]
+    mode = options.get("chmod", "0700")
+    is_open = mode.isdecimal() and len(mode) in {3, 4} and mode[-2] in "2367"
+    return group if group and is_open else None
 
 
 def _program(origin: Origin, draft: Draft, program: str, options: Options, group: str | None) -> None:

@@ -379,7 +379,7 @@ class LogProcess:
             self._start_again()
             return
         if self._console:
-            self._tell({"order": "console", "colour": "NO_COLOR" not in self._environ})
+            self._tell({"order": "console", "colour": not self._environ.get("NO_COLOR")})
         for run in self._runs.values():
             for order, fd in run.orders():
                 self._tell(order, fd)

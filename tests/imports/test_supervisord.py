@@ -127,6 +127,23 @@ def test_an_event_listener_is_told_of_notifiers() -> None:
     assert made.notes == ["[eventlistener:e]: left out; a [notify.NAME] tells of failures"]
 
 
+@pytest.mark.parametrize(
+    ("lines", "group"),
+    [
+        ("chmod=0770\nchown=root:ops", "ops"),
+        ("chmod=660\nchown=:ops", "ops"),
+        ("chmod=0700\nchown=root:ops", None),
+        ("chmod=0750\nchown=root:ops", None),
+        ("chmod=0770\nchown=root", None),
+        ("chown=root:ops", None),
+    ],
+)
+def test_a_group_that_may_use_the_socket_still_may(lines: str, group: str | None) -> None:
+    made = imported(f"[unix_http_server]\nfile=/run/s.sock\n{lines}\n[program:a]\ncommand=x\n")
+    assert made.manifest.settings.socket_group == group
+    assert made.notes_of("[unix_http_server]: Jobvisor has a socket of its own")
+
+
 def test_a_program_without_a_command_is_left_out() -> None:
     made = imported("[program:a]\nuser=root\n[program:b]\ncommand=x 'y\n[program:c]\ncommand=x")
     assert list(made.jobs) == ["c"]
