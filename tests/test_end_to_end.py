@@ -568,7 +568,7 @@ def test_a_group_that_is_essential_ends_the_supervisor_with_1(app: Program) -> N
     assert "the supervisor ends" in app.log
 
 
-def test_scale_starts_and_stops_instances_until_an_edited_manifest_is_applied(app: Program) -> None:
+def test_scale_starts_and_stops_instances_until_the_manifests_own_number_is_edited(app: Program) -> None:
     app.write(ONE + '[jobs.c]\nrun = "jobs.counter:Counter"\nevery = "100ms"\n', sleeper=SLEEPER, counter=COUNTER)
     app.run()
     first = app.eventually_job("web", state="running")["pid"]
@@ -585,8 +585,11 @@ def test_scale_starts_and_stops_instances_until_an_edited_manifest_is_applied(ap
     assert app.job("web", 1)["pid"] == first
     app.write(ONE + "# edited\n[jobs.other]\ncommand = 'sleep 1000'\n")
     assert app.ctl("reload").returncode == 0
-    eventually(lambda: [job["name"] for job in app.json("status")["jobs"]] == ["web", "other"])
+    eventually(lambda: [job["name"] for job in app.json("status")["jobs"]] == ["web", "web", "other"])
     assert app.job("web")["pid"] == first
+    app.write(ONE + "instances = 3\n")
+    assert app.ctl("reload").returncode == 0
+    eventually(lambda: [job["name"] for job in app.json("status")["jobs"]] == ["web", "web", "web"])
 
 
 @pytest.mark.parametrize(("change", "code"), [("web", 2), ("web=0", 2), ("web=x", 2), ("wbe=2", 4), ("*=2", 2)])
