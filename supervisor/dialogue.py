@@ -114,7 +114,7 @@ class Dialogue:
 
     async def _signal(self, slots: Sequence[Slot], params: dict[str, Any]) -> dict[str, Any]:
         number = params.get("signal")
-        if number not in signal.valid_signals():
+        if not isinstance(number, int) or isinstance(number, bool) or number not in signal.valid_signals():
             raise ControlError(2, '"signal" must be the number of a signal')
         return {"jobs": [self._signalled(each, number) for slot in slots for each in self._at_work(slot) or (slot,)]}
 

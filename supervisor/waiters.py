@@ -1,15 +1,22 @@
 """Commands that wait: for the change that settles a question about a slot, or for any, to look again."""
 
 import asyncio
+import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from supervisor.core.effects import Change
 from supervisor.core.runs import SlotId
 from supervisor.core.slot import Slot
 from supervisor.core.states import Backoff, Barred, Failed, Stopped
 from supervisor.core.waits import Verdict, Wait
+
+CALM = 0.1
+"""Seconds between two looks of those who look again and again, at least."""
+SHARE = 0.2
+"""Of the loop's time that all of them together get; the more there are, the more seldom each looks."""
 
 
 class Waiters:
@@ -19,7 +26,7 @@ class Waiters:
         """``look`` returns a slot as it is now, ``hindrance`` why a blocked one will not start by itself."""
         self._look = look
         self._hindrance = hindrance
-        self._open: defaultdict[SlotId, list[tuple[Wait, asyncio.Future[Verdict]]]] = defaultdict(list)
+        self._open: defaultdict[SlotId, dict[asyncio.Future[Verdict], Wait]] = defaultdict(dict)
 
     async def ask(self, slot: Slot, wait: Wait) -> Verdict:
         """Return the verdict on a slot, now or after the change that brings it."""
@@ -27,12 +34,11 @@ class Waiters:
         if verdict is not None:
             return verdict
         future: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-        entry = (wait, future)
-        self._open[slot.id].append(entry)
+        self._open[slot.id][future] = wait
         try:
             return await future
         finally:
-            self._open[slot.id].remove(entry)
+            del self._open[slot.id][future]
             if not self._open[slot.id]:
                 del self._open[slot.id]
 
@@ -47,29 +53,64 @@ class Waiters:
                     self._answer(waiting)
 
     def _answer(self, slot: Slot) -> None:
-        for wait, future in self._open.get(slot.id, ()):
-            verdict = wait.answer(slot, self._hindrance(slot))
+        waiting = self._open.get(slot.id)
+        if not waiting:
+            return
+        hindrance = self._hindrance(slot)
+        for future, wait in waiting.items():
+            verdict = wait.answer(slot, hindrance)
             if verdict is not None and not future.done():
                 future.set_result(verdict)
 
 
+class Look:
+    """One who looks again and again."""
+
+    def __init__(self, everybody: "set[Look]") -> None:
+        self._everybody = everybody
+        self._took = 0.0
+        self.changed = asyncio.Event()
+
+    @contextmanager
+    def measured(self) -> Iterator[None]:
+        """Take the time of a look."""
+        began = time.monotonic()
+        yield
+        self._took = time.monotonic() - began
+
+    async def again(self, *, unless: "asyncio.Future[Any] | None" = None) -> None:
+        """Return when there is something new to be seen and it is this one's turn, or else something is done."""
+        await _first(self.changed.wait(), unless)
+        await _first(asyncio.sleep(max(CALM, self._took * len(self._everybody) / SHARE)), unless)
+        self.changed.clear()
+
+
+async def _first(wait: Coroutine[Any, Any, object], other: "asyncio.Future[Any] | None") -> None:
+    """Wait for one of two."""
+    waiting = asyncio.ensure_future(wait)
+    try:
+        await asyncio.wait((waiting, other) if other is not None else (waiting,), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+
+
 class Lookers:
-    """Those who look again whenever something has changed: each has an event of its own."""
+    """Those who look again whenever something has changed."""
 
     def __init__(self) -> None:
-        self._events: set[asyncio.Event] = set()
+        self._looks: set[Look] = set()
         self.is_over = False
         """Nothing will change any more."""
 
     @contextmanager
-    def looking(self) -> Iterator[asyncio.Event]:
-        """Give an event that is set after each change as long as the context lasts; the looker clears it."""
-        event = asyncio.Event()
-        self._events.add(event)
+    def looking(self) -> Iterator[Look]:
+        """Give what tells of each change as long as the context lasts."""
+        look = Look(self._looks)
+        self._looks.add(look)
         try:
-            yield event
+            yield look
         finally:
-            self._events.discard(event)
+            self._looks.discard(look)
 
     def notice(self, change: Change) -> None:  # noqa: ARG002  # whatever it is
         """Have all of them look again."""
@@ -77,8 +118,8 @@ class Lookers:
 
     def call(self) -> None:
         """Have all of them look again."""
-        for event in self._events:
-            event.set()
+        for look in self._looks:
+            look.changed.set()
 
     def close(self) -> None:
         """Have them look for the last time."""

@@ -17,7 +17,7 @@ from witness import Witnessed, witnessed
 
 from supervisor.answers import Answers
 
-METHODS = [*(Answers(cast("Any", None))._methods.keys() - {"shutdown"}), "call", "cast", "state", "stack", "signal"]
+METHODS = [*(Answers(cast("Any", None)).methods.keys() - {"shutdown"}), "call", "cast", "state", "stack", "signal"]
 NAMES = st.sampled_from(["a", "beat", "*", "b:1", "", "nope", "[", "a" * 5000, "\udc80"])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | NAMES,
@@ -26,7 +26,21 @@ JSON = st.recursive(
 )
 PARAMS = st.dictionaries(
     st.sampled_from(
-        ["names", "name", "wait", "timeout", "message", "request", "count", "plan", "code", "signal", "for"]
+        [
+            "names",
+            "name",
+            "wait",
+            "timeout",
+            "message",
+            "request",
+            "count",
+            "plan",
+            "code",
+            "signal",
+            "for",
+            "progress",
+            "instances",
+        ]
     ),
     JSON | st.lists(NAMES, max_size=3) | NAMES,
     max_size=4,
