@@ -5,7 +5,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from supervisor.core.effects import Change
 from supervisor.core.runs import SlotId
@@ -16,7 +16,8 @@ from supervisor.core.waits import Verdict, Wait
 CALM = 0.1
 """Seconds between two looks of those who look again and again, at least."""
 SHARE = 0.2
-"""Of the loop's time that all of them together get; the more there are, the more seldom each looks."""
+"""Of the loop's time that all who look have together; the more there are, the longer each waits for its turn."""
+T = TypeVar("T")
 
 
 class Waiters:
@@ -63,54 +64,34 @@ class Waiters:
                 future.set_result(verdict)
 
 
-class Look:
-    """One who looks again and again."""
-
-    def __init__(self, everybody: "set[Look]") -> None:
-        self._everybody = everybody
-        self._took = 0.0
-        self.changed = asyncio.Event()
-
-    @contextmanager
-    def measured(self) -> Iterator[None]:
-        """Take the time of a look."""
-        began = time.monotonic()
-        yield
-        self._took = time.monotonic() - began
-
-    async def again(self, *, unless: "asyncio.Future[Any] | None" = None) -> None:
-        """Return when there is something new to be seen and it is this one's turn, or else something is done."""
-        await _first(self.changed.wait(), unless)
-        await _first(asyncio.sleep(max(CALM, self._took * len(self._everybody) / SHARE)), unless)
-        self.changed.clear()
-
-
-async def _first(wait: Coroutine[Any, Any, object], other: "asyncio.Future[Any] | None") -> None:
-    """Wait for one of two."""
-    waiting = asyncio.ensure_future(wait)
-    try:
-        await asyncio.wait((waiting, other) if other is not None else (waiting,), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        waiting.cancel()
-
-
 class Lookers:
-    """Those who look again whenever something has changed."""
+    """Those who look, and look again whenever something has changed, one at a time."""
 
     def __init__(self) -> None:
-        self._looks: set[Look] = set()
+        self._changes: set[asyncio.Event] = set()
+        self._turn = asyncio.Lock()
         self.is_over = False
         """Nothing will change any more."""
 
-    @contextmanager
-    def looking(self) -> Iterator[Look]:
-        """Give what tells of each change as long as the context lasts."""
-        look = Look(self._looks)
-        self._looks.add(look)
+    async def look(self, at: Callable[[], T]) -> T:
+        """Return what is seen, when it is this one's turn: the next one's is after a pause for the rest of the loop."""
+        await self._turn.acquire()
+        loop = asyncio.get_running_loop()
+        began = time.monotonic()
         try:
-            yield look
+            return at()
         finally:
-            self._looks.discard(look)
+            loop.call_later((time.monotonic() - began) * (1 / SHARE - 1), self._turn.release)
+
+    @contextmanager
+    def looking(self) -> Iterator[asyncio.Event]:
+        """Give an event that is set after each change as long as the context lasts; ``again`` waits for it."""
+        changed = asyncio.Event()
+        self._changes.add(changed)
+        try:
+            yield changed
+        finally:
+            self._changes.discard(changed)
 
     def notice(self, change: Change) -> None:  # noqa: ARG002  # whatever it is
         """Have all of them look again."""
@@ -118,10 +99,25 @@ class Lookers:
 
     def call(self) -> None:
         """Have all of them look again."""
-        for look in self._looks:
-            look.changed.set()
+        for changed in self._changes:
+            changed.set()
 
     def close(self) -> None:
         """Have them look for the last time."""
         self.is_over = True
         self.call()
+
+
+async def again(changed: asyncio.Event, *, unless: "asyncio.Future[Any] | None" = None) -> None:
+    """Return when there is something new to be seen, what changes together as one, or something else is done."""
+    await _first(changed.wait(), unless)
+    await _first(asyncio.sleep(CALM), unless)
+    changed.clear()
+
+
+async def _first(wait: Coroutine[Any, Any, object], other: "asyncio.Future[Any] | None") -> None:
+    waiting = asyncio.ensure_future(wait)
+    try:
+        await asyncio.wait((waiting, other) if other is not None else (waiting,), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()

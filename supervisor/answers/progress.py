@@ -8,6 +8,7 @@ from typing import Any
 
 from supervisor.answers.shell import Shell
 from supervisor.core.states import is_at_rest
+from supervisor.waiters import again
 
 _AWAITED: ContextVar[set[str]] = ContextVar("awaited", default=set())  # noqa: B039  # of those who do not ask
 """The labels of the slots that a request waits for."""
@@ -34,12 +35,10 @@ async def with_progress(shell: Shell, work: Awaitable[Any]) -> AsyncGenerator[di
     context.run(_AWAITED.set, awaited)
     task = asyncio.get_running_loop().create_task(_done(work), context=context)
     try:
-        with shell.lookers.looking() as look:
+        with shell.lookers.looking() as changed:
             while not task.done():
-                with look.measured():
-                    waiting = _waiting(shell, awaited)
-                yield {"waiting": waiting}
-                await look.again(unless=task)
+                yield {"waiting": await shell.lookers.look(lambda: _waiting(shell, awaited))}
+                await again(changed, unless=task)
         yield {"done": task.result()}
     finally:
         task.cancel()

@@ -15,6 +15,7 @@ from supervisor.core.status import health, iso, report
 from supervisor.core.tree.reasons import why
 from supervisor.core.tree.report import report_groups
 from supervisor.errors import ControlError
+from supervisor.waiters import again
 
 AT_ONCE = 4
 """Looks at processes, each a thread beside the loop; further ones wait."""
@@ -41,6 +42,9 @@ class Questions:
 
     async def status(self, params: dict[str, Any]) -> dict[str, Any]:
         """Return the health of every job, or of those that are named."""
+        return await self._shell.lookers.look(lambda: self._status(params))
+
+    def _status(self, params: dict[str, Any]) -> dict[str, Any]:
         now, board = clock.now(), self._shell.board
         slots = named(board, params, everything=True)
         good = all(health(slot, now)[0].is_good for slot in slots if not isinstance(slot.state, Disabled))
@@ -64,12 +68,10 @@ class Questions:
 
     async def _watched(self, params: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
         """What changes together is told together."""
-        with self._shell.lookers.looking() as look:
+        with self._shell.lookers.looking() as changed:
             while not self._shell.lookers.is_over:
-                with look.measured():
-                    status = await self.status(params)
-                yield status
-                await look.again()
+                yield await self.status(params)
+                await again(changed)
 
     async def show(self, params: dict[str, Any]) -> dict[str, Any]:
         """Return everything about one job."""

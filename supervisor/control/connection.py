@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import select
 import traceback
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
@@ -59,6 +60,8 @@ class Connection:
         except asyncio.IncompleteReadError as rest:
             if rest.partial.strip():
                 self.refuse(None, "a request ends with a newline")
+            if self._is_hung_up():
+                return
         except asyncio.LimitOverrunError:
             self.refuse(None, "a line is longer than 1 MiB")
             return
@@ -89,6 +92,12 @@ class Connection:
             await asyncio.wait_for(self._writer.wait_closed(), FAREWELL)
         except (TimeoutError, OSError):
             self.drop()
+
+    def _is_hung_up(self) -> bool:
+        """Tell whether the client is gone, and has not only said all: it reads no answer either (unix(7), POLLHUP)."""
+        poll = select.poll()
+        poll.register(self._writer.get_extra_info("socket").fileno(), 0)
+        return bool(poll.poll(0))
 
     async def _take(self, line: bytes) -> None:
         try:
