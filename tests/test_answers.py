@@ -117,6 +117,21 @@ def test_a_thousand_that_watch_share_a_part_of_the_loop(app: Program) -> None:
     assert "Traceback" not in app.log
 
 
+def test_what_is_ordered_by_a_client_that_is_gone_is_done(app: Program) -> None:
+    for order in ("stop", "start"):
+        with connected(app) as sock:
+            ask(sock, order, names=["web:1"])
+        app.eventually_job("web", state={"stop": "stopped", "start": "running"}[order])
+    app.write(JOBS + '[jobs.added]\ncommand = ["sleep", "1000"]\n')
+    with connected(app) as sock:
+        ask(sock, "reload")
+    eventually(lambda: "added" in app.ctl("status").stdout)
+    with connected(app) as sock:
+        ask(sock, "shutdown")
+    assert app.supervisor is not None
+    assert app.supervisor.wait(20) == 0
+
+
 def test_looks_at_processes_and_plans_take_turns(app: Program) -> None:
     process = psutil.Process(app.pid)
     most = 0

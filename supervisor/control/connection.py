@@ -61,6 +61,7 @@ class Connection:
             if rest.partial.strip():
                 self.refuse(None, "a request ends with a newline")
             if self._is_hung_up():
+                await self._give_up()
                 return
         except asyncio.LimitOverrunError:
             self.refuse(None, "a line is longer than 1 MiB")
@@ -95,9 +96,18 @@ class Connection:
 
     def _is_hung_up(self) -> bool:
         """Tell whether the client is gone, and has not only said all: it reads no answer either (unix(7), POLLHUP)."""
+        fd = self._writer.get_extra_info("socket").fileno()
+        if fd < 0:
+            return True
         poll = select.poll()
-        poll.register(self._writer.get_extra_info("socket").fileno(), 0)
+        poll.register(fd, 0)
         return bool(poll.poll(0))
+
+    async def _give_up(self) -> None:
+        """Wait no longer for what was asked; what was ordered is done, for each request has had its turn before."""
+        await asyncio.sleep(0)
+        for request in self._requests:
+            request.cancel()
 
     async def _take(self, line: bytes) -> None:
         try:
