@@ -165,6 +165,7 @@ ELSEWHERE = {
     '"instances" must be a table of numbers': "no command asks so",
     '"signal" must be the number of a signal': "no command asks so",
     '"timeout" must be a number of seconds': "no command asks so",
+    " are taken; use patterns or groups": "no command line is so long: tests/test_answers.py",
     "name at least one job": "click says it first",
     " is recorded": "in the listing with its number",
     "the supervisor ended": "it dies: tests/cli/test_orders.py",

@@ -45,7 +45,7 @@ class Lab:
     def up(self, *options: str) -> None:
         """Boot; skip the test, with the lab's reason, where this machine cannot."""
         binds = [option for path in _shared() for option in ("--bind", path)]
-        self.lab("up", "--mode", self.mode, "--ttl", "600", *binds, *options)
+        self.lab("up", "--mode", self.mode, "--ttl", "1800", *binds, *options)
         self.run("mkdir", "-p", self.folder)
 
     def down(self, *, now: bool = False) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from conftest import eventually
-from lab import JOBVISOR, SLOW, Lab, lab
+from lab import JOBVISOR, SLOW, Lab
 
 pytestmark = pytest.mark.timeout(300)  # a lab may have to install what it needs
 
@@ -29,20 +29,14 @@ cron = "30 12 * * *"
 BEAT = "def beat(): pass\n"
 
 
-@pytest.fixture(scope="module")
-def machine() -> Iterator[Lab]:
-    with lab("uml") as made:
-        yield made
-
-
 @pytest.fixture
-def steps(machine: Lab, request: pytest.FixtureRequest) -> Iterator[Lab]:
+def steps(uml: Lab, request: pytest.FixtureRequest) -> Iterator[Lab]:
     """A lab with nothing but an application of the test's own in it, not yet started."""
-    machine.folder = f"/srv/{request.node.name}"
-    machine.write("jobs.toml", MANIFEST)
-    machine.write("jobs/beat.py", BEAT)
-    yield machine
-    machine.ctl("stop", unit(machine))
+    uml.folder = f"/srv/{request.node.name}"
+    uml.write("jobs.toml", MANIFEST)
+    uml.write("jobs/beat.py", BEAT)
+    yield uml
+    uml.ctl("stop", unit(uml))
 
 
 def unit(machine: Lab) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from conftest import eventually
-from lab import JOBVISOR, SLOW, Lab, lab
+from lab import APP, JOBVISOR, SLOW, Lab
 
 pytestmark = pytest.mark.timeout(300)  # a lab may have to install what it needs
 
@@ -47,19 +47,22 @@ shell = true
 
 
 @pytest.fixture(scope="module", params=["daemon", pytest.param("root", marks=SLOW)])
-def machine(request: pytest.FixtureRequest) -> Iterator[Lab]:
+def machine(uml: Lab, request: pytest.FixtureRequest) -> Iterator[Lab]:
     """The unit, running as one account and the other."""
-    with lab("uml") as made:
-        made.open_to_all(sys.base_prefix)
-        if made.ask("runuser", "-u", request.param, "--", JOBVISOR, "version").returncode:
-            pytest.skip("others may not run the program where it lies")
-        made.write("jobs.toml", MANIFEST)
-        made.run("chown", "-R", f"{request.param}:", made.folder)
-        assert made.jobvisor("systemd", "--install").stderr == ""
-        made.ctl("start", UNIT)
-        if request.param == "daemon":
-            assert made.show(UNIT, "User") == "daemon"
-        yield made
+    uml.folder = APP
+    uml.open_to_all(sys.base_prefix)
+    if uml.ask("runuser", "-u", request.param, "--", JOBVISOR, "version").returncode:
+        pytest.skip("others may not run the program where it lies")
+    uml.write("jobs.toml", MANIFEST)
+    uml.run("chown", "-R", f"{request.param}:", uml.folder)
+    assert uml.jobvisor("systemd", "--install").stderr == ""
+    uml.ctl("start", UNIT)
+    if request.param == "daemon":
+        assert uml.show(UNIT, "User") == "daemon"
+    yield uml
+    uml.ctl("stop", UNIT)
+    uml.run("sh", "-c", f"rm -rf {APP} /etc/systemd/system/{UNIT} /var/lib/jobvisor /var/log/jobvisor")
+    uml.ctl("daemon-reload")
 
 
 LIMITS = {
@@ -101,6 +104,7 @@ def test_limits_are_those_of_the_jobs_cgroup_and_show_tells_what_it_has_used(mac
     hidden = eventually(lambda: account(machine, "hidden"))
     assert hidden["processes"] == 3
     assert not [each for each in machine.json("status")["warnings"] if "limits.cpu" in each]
+    machine.jobvisor("stop", "burner")  # the machine has one CPU
 
 
 def test_a_job_has_no_more_processes_than_its_limit_all_of_it_together(machine: Lab) -> None:
