@@ -5,6 +5,7 @@ import pwd
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ import click
 from supervisor import discovery
 from supervisor.cli.commands import command as jobvisor
 from supervisor.cli.place import Place
+from supervisor.core.job import Command
 from supervisor.core.manifest import Manifest
 from supervisor.errors import JobvisorError
 from supervisor.load import load
@@ -52,12 +54,32 @@ def _unit(manifest: Manifest, *, of_user: bool) -> Unit:
         is_linked=discovery.unit_id(manifest.path) != discovery.manifest_id(manifest.path),
         program=_program(),
         python=tuple(dict.fromkeys((sys.prefix, sys.base_prefix))),
+        read=tuple(dict.fromkeys(_read(manifest))),
+        written=tuple(dict.fromkeys(_written(manifest))),
         stop_timeout=manifest.settings.stop_timeout,
         of_user=of_user,
         account=account.pw_name if account else None,
         home=account.pw_dir if account else None,
         version=_systemd_version(),
     )
+
+
+def _written(manifest: Manifest) -> Iterator[str]:
+    """Yield the folders to which the manifest has the supervisor write."""
+    own = manifest.settings
+    yield from (own.state_dir, own.log_dir, os.path.dirname(own.socket))
+    if own.log_file is not None:
+        yield os.path.dirname(own.log_file)
+
+
+def _read(manifest: Manifest) -> Iterator[str]:
+    """Yield the folders and programs that the manifest names for its jobs."""
+    yield from manifest.python_path
+    for job in manifest.jobs:
+        if job.process.cwd is not None:
+            yield job.process.cwd
+        if isinstance(job.target, Command) and os.path.isabs(job.target.argv[0]):
+            yield job.target.argv[0]
 
 
 def _account(uid: int) -> pwd.struct_passwd:

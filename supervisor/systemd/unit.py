@@ -32,6 +32,10 @@ class Unit:
     """The command line before ``-f``."""
     python: tuple[str, ...]
     """Folders that the interpreter lives in."""
+    read: tuple[str, ...] = ()
+    """What the manifest names to be read: folders of jobs, programs, modules."""
+    written: tuple[str, ...] = ()
+    """Folders that the manifest names to be written, and to be seen from without: of state, logs, the socket."""
     stop_timeout: timedelta
     of_user: bool = False
     """A unit of a user's own service manager."""
@@ -93,8 +97,9 @@ class Unit:
         return _ROOT if self.account is None else f"{_USER}User={_specifiers(self.account)}\n"
 
     def _sandbox(self) -> str:
-        ours = (self.folder, *self.python)
-        writable = f"ReadWritePaths={_words(self.folder)}\n" if _is_below(self.folder, _READ_ONLY) else ""
+        ours = (self.folder, *self.python, *self.read, *self.written)
+        protected = [path for path in dict.fromkeys((self.folder, *self.written)) if _is_below(path, _READ_ONLY)]
+        writable = f"ReadWritePaths={_words(*protected)}\n" if protected else ""
         homes = (*ours, self.home or _HOMES[0])
         hides_homes = self.account is not None and not any(_is_below(path, _HOMES) for path in homes)
         has_own_tmp = not any(_is_below(path, _TEMPORARY) for path in ours)
@@ -217,11 +222,11 @@ _FILES = """\
 ProtectSystem=full
 """
 _HOME_HIDDEN = """\
-# Neither the application nor its account lives in a home.
+# Neither the application nor its account lives in a home, and the manifest names nothing there.
 ProtectHome=yes
 """
 _HOME_OPEN = """\
-# Homes stay open: the application, its Python or its account lives in one, or it runs as root.
+# Homes stay open: the application, its Python, its account or what the manifest names is in one, or it runs as root.
 ProtectHome=no
 """
 _TMP = """\
@@ -229,7 +234,7 @@ _TMP = """\
 PrivateTmp=yes
 """
 _TMP_SHARED = """\
-# The application lives in a temporary folder.
+# The application, or what the manifest names, is in a temporary folder.
 PrivateTmp=no
 """
 _KERNEL = """\

@@ -88,6 +88,15 @@ def test_an_application_in_a_temporary_or_a_system_folder_can_work_there() -> No
     assert 'ReadWritePaths="/etc/my jobs"' in lines(manifest="/etc/my jobs/jobs.toml")
 
 
+@pytest.mark.parametrize("kind", ["read", "written"])
+def test_what_the_manifest_names_stays_in_reach(kind: str) -> None:
+    assert "ProtectHome=no" in lines(**{kind: ("/home/ada/models",)})
+    assert "PrivateTmp=no" in lines(**{kind: ("/tmp/app",)})  # noqa: S108  # nothing is written there
+    named = lines(**{kind: ("/srv/other", "/usr/local/app")})
+    assert {"ProtectHome=yes", "PrivateTmp=yes"} <= set(named)
+    assert ("ReadWritePaths=/usr/local/app" in named) is (kind == "written")
+
+
 def test_a_users_own_unit_asks_for_nothing_that_needs_root() -> None:
     found = lines(of_user=True, account=None)
     needs_root = ("User=", "Private", "Protect", "CapabilityBoundingSet", "After=network")
@@ -142,6 +151,12 @@ def test_runs_as_the_owner_of_the_manifest_unless_jobs_have_users_of_their_own(s
     assert "User=bin" not in shell("systemd", "--user").stdout.splitlines()
     shell.write(MANIFEST + 'user = "daemon"\n')
     assert "User=bin" not in shell("systemd").stdout.splitlines()
+
+
+def test_reads_in_the_manifest_what_has_to_stay_in_reach(shell: Shell) -> None:
+    # the tests' own folder may be a temporary one: that cannot show here
+    shell.write('[supervisor]\nstate_dir = "/usr/lib/app/state"\nsocket = "/etc/app/c.sock"\n' + MANIFEST)
+    assert "ReadWritePaths=/usr/lib/app/state /usr/lib/app/state/logs /etc/app" in shell("systemd").stdout.splitlines()
 
 
 def test_refuses_a_bad_manifest(shell: Shell) -> None:
