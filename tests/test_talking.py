@@ -145,6 +145,37 @@ def test_what_cannot_be_asked_says_why(talking: Program) -> None:
     assert "--timeout" in talking.ctl("call", "counter", "--timeout", "soon").stderr
 
 
+SLOW = """
+import os, time
+from supervisor import Worker
+def until(path):
+    while not os.path.exists(path):
+        time.sleep(0.01)
+{}
+class Slow(Worker):
+    def start(self):
+        {}
+    def tick(self):
+        pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("imports", "starts", "why"),
+    [
+        ('until("go")', "pass", "its target is still being imported"),
+        ("", 'until("go")', "no answer within 0.2 s: it is still in start()"),
+    ],
+)
+def test_a_worker_that_is_not_there_yet_is_an_error_in_time(app: Program, imports: str, starts: str, why: str) -> None:
+    app.write('[jobs.slow]\nrun = "jobs.slow:Slow"\nevery = "1h"\n', slow=SLOW.format(imports, starts))
+    app.run()
+    for verb in ("call", "state"):
+        eventually(lambda verb=verb: app.ctl(verb, "slow", "--timeout", "200ms").stderr == f"slow: {why}\n")
+    (app.folder / "go").touch()
+    eventually(lambda: app.ctl("state", "slow").stdout == "{}\n")
+
+
 def test_a_flood_of_casts_never_grows_the_supervisor(app: Program) -> None:
     hung = (
         "import time\nfrom supervisor import Worker\nclass Hung(Worker):\n"
