@@ -25,6 +25,7 @@ from supervisor.errors import JobvisorError
 from supervisor.localzone import local_zone
 from supervisor.logs.client import HandedLogs
 from supervisor.plain import Fd, PlainError, Reader, Writer
+from supervisor.systemd.service import HandedService
 from supervisor.values import dataclass
 
 FORMAT = 1
@@ -59,6 +60,7 @@ class Handover:
     notices: HandedNotices
     letters: Mapping[str, tuple[Any, ...]]
     """Notices on their way, by notifier."""
+    service: HandedService
     reloads: bool
     """A reload was asked for by a signal and has not begun."""
 

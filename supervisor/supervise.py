@@ -259,7 +259,7 @@ class Supervisor:
         for awaited in handed.awaited:
             self._keep_output(awaited)
         self._strangers.notice()
-        self._service.went_on(self.board.slots.values(), clock.now())
+        self._service.go_on(handed.service, self.board.slots.values(), clock.now())
         self._sample_vitals()
         self._time_passed()
         self.probe(self.manifest.jobs)
@@ -298,6 +298,7 @@ class Supervisor:
             awaited=tuple(self._awaited.values()),
             notices=self._notices.hand_over(),
             letters=self._couriers.hand_over(),
+            service=self._service.hand_over(),
             reloads=self._hups > 0,
         )
 

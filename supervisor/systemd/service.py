@@ -25,6 +25,7 @@ from supervisor.core.states import Barred, New, Recording, Starting, earliest
 from supervisor.core.summary import summary
 from supervisor.errors import ManifestError
 from supervisor.systemd.notify import NotifySocket, address_of
+from supervisor.values import dataclass
 
 UNBOUNDED_STARTS = timedelta(seconds=30)
 """What nothing bounds (``start_timeout = "none"``, a Worker's ``start()``) holds up READY for no longer."""
@@ -43,6 +44,16 @@ class Phase(Enum):
     STARTING = auto()
     UP = auto()
     ENDING = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedService:
+    """What outlives an exec of another version."""
+
+    is_up: bool
+    """The manager was told that we are ready."""
+    refused: str
+    """What the status says of the last reload, where that was refused."""
 
 
 class Service:
@@ -84,13 +95,22 @@ class Service:
         self._extend(now)
         self._ping_at = now.mono if self._every is not None else None
 
-    def went_on(self, slots: Collection[Slot], now: Now) -> None:
-        """The supervisor has exec'd another version: the manager is told that its main process is the same one."""
+    def hand_over(self) -> HandedService:
+        """Return what the next version must know."""
+        return HandedService(is_up=self._phase is Phase.UP, refused=self._refused)
+
+    def go_on(self, handed: HandedService, slots: Collection[Slot], now: Now) -> None:
+        """The supervisor has exec'd another version: the manager is told that its main process is the same one.
+
+        One that was ready is so; else it is when what still starts has started.
+        """
         if self._socket is None:
             return
         self._socket.say(f"MAINPID={os.getpid()}")
-        self.starting(now)
+        self._refused = handed.refused
         self.begun(slots, now)
+        if handed.is_up:
+            self._first.clear()
 
     def begun(self, slots: Collection[Slot], now: Now) -> None:
         """The jobs are taken on: READY follows when each that starts at once has started, or failed to."""

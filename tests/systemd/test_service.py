@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,8 +23,9 @@ from supervisor.core.job import Command, Job, Supervision
 from supervisor.core.runs import Attempt, RunId, SlotId, Trigger
 from supervisor.core.slot import Slot
 from supervisor.core.states import Backoff, Barred, Failed, New, Process, Starting, State, Waiting
+from supervisor.errors import ManifestError
 from supervisor.systemd.notify import NotifySocket
-from supervisor.systemd.service import EXTEND_EVERY, STATUS_EVERY, UNBOUNDED_STARTS, Service, service
+from supervisor.systemd.service import EXTEND_EVERY, STATUS_EVERY, UNBOUNDED_STARTS, HandedService, Service, service
 
 BEGIN = Now(datetime(2026, 1, 1, tzinfo=UTC), timedelta(seconds=100))
 WATCHDOG = timedelta(seconds=10)
@@ -62,13 +64,20 @@ def barred(name: str) -> Slot:
 class Stage:
     """A service with slots on it."""
 
-    def __init__(self, unit: Manager, *slots: Slot, hindrance: Callable[[Slot], str | None] = unhindered) -> None:
+    def __init__(
+        self,
+        unit: Manager,
+        *slots: Slot,
+        hindrance: Callable[[Slot], str | None] = unhindered,
+        begins: bool = True,
+    ) -> None:
         self.unit = unit
         self.slots = {each.id: each for each in slots}
         socket = NotifySocket(asyncio.get_running_loop(), unit.address, warn=pytest.fail)
         self.service = Service(socket, WATCHDOG, hindrance)
-        self.service.starting(BEGIN)
-        self.service.begun(self.slots.values(), BEGIN)
+        if begins:
+            self.service.starting(BEGIN)
+            self.service.begun(self.slots.values(), BEGIN)
 
     def turn(self, slot: Slot, at: Now) -> None:
         """Change a slot."""
@@ -173,6 +182,31 @@ async def test_a_reload_while_it_starts_does_not_end_the_start(tmp_path: Path) -
             pass
         assert not {each.partition("=")[0] for each in unit.hear()} & {"READY", "RELOADING"}
         stage.service.close()
+
+
+@on_loop
+async def test_another_version_says_that_the_main_process_is_the_same_and_goes_on(tmp_path: Path) -> None:
+    """Where the start was over, what happens to start at the moment of the exec does not make it begin again."""
+    with manager(tmp_path) as unit:
+        for is_up in (False, True):
+            before = Stage(unit, starting("a", until=timedelta(minutes=9)))
+            if is_up:
+                before.turn(waiting("a"), later(1))
+            before.pass_until(later(1))
+            with suppress(ManifestError), before.service.reloading():
+                raise ManifestError(("jobs.toml:3: no",))
+            handed = before.service.hand_over()
+            assert handed == HandedService(is_up=is_up, refused="reload refused (jobs.toml:3: no); ")
+            unit.messages.clear()
+            after = Stage(unit, starting("a", until=timedelta(minutes=9)), begins=False)
+            after.service.starting(later(2))
+            after.service.go_on(handed, after.slots.values(), later(2))
+            after.pass_until(later(3))
+            assert f"MAINPID={os.getpid()}" in unit.messages
+            assert "STATUS=reload refused (jobs.toml:3: no); 0 of 1 job ok, 1 starting" in unit.messages
+            assert after.is_ready is is_up
+            for stage in (before, after):
+                stage.service.close()
 
 
 @on_loop

@@ -202,6 +202,29 @@ def test_a_reload_starts_and_stops_what_was_edited_and_a_bad_one_fails_and_chang
     assert machine.job("ticks")["state"]
 
 
+def test_an_upgrade_keeps_unit_process_and_jobs(machine: Lab) -> None:
+    pid = start(machine, SLEEPER + TICKS)
+    before = sleepers(machine)
+    invocation = machine.show(UNIT, "InvocationID")
+    done = machine.jobvisor("upgrade")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"(pid {pid})" in done.stdout
+    assert (main_pid(machine), sleepers(machine)) == (pid, before)
+    machine.eventually(UNIT, ActiveState="active", NRestarts="0", StatusText="2 jobs ok", InvocationID=invocation)
+    pinged = int(machine.show(UNIT, "WatchdogTimestampMonotonic"))
+    eventually(lambda: int(machine.show(UNIT, "WatchdogTimestampMonotonic")) > pinged + 2_000_000)
+    machine.write("jobs.toml", SLEEPER)
+    machine.ctl("reload", UNIT)
+    machine.eventually(UNIT, ActiveState="active", NRestarts="0", StatusText="1 job ok")
+    assert machine.json("status")["supervisor"]["pid"] == main_pid(machine) == pid
+    assert sleepers(machine) == before
+    ours = machine.journal(f"_PID={pid}", "SYSLOG_IDENTIFIER=jobvisor")
+    assert any(" goes on from version " in entry["MESSAGE"] for entry in ours)
+    machine.ctl("stop", UNIT)
+    machine.eventually(UNIT, ActiveState="inactive", Result="success", ExecMainStatus="0")
+    assert sleepers(machine) == []
+
+
 def test_a_stop_ends_stubborn_jobs_and_what_left_their_session(machine: Lab) -> None:
     start(machine, SLEEPER + STUBBORN.replace("STOP", "1s"))
     eventually(lambda: machine.ask("test", "-e", "/srv/app/up").returncode == 0)
