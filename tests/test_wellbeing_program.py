@@ -3,13 +3,14 @@
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import eventually
-from program import Program, program
+from program import JOBVISOR, Program, program
 
 QUICK = 'backoff = { initial = "50ms", jitter = 0 }\nsettle = "50ms"\n'
 NOTIFIER = """
@@ -151,6 +152,31 @@ def test_start_says_that_a_job_did_not_get_ready(app: Program) -> None:
     done = app.ctl("start", "web")
     assert done.returncode == 1
     assert "did not come up: start_timeout: not ready within 200ms" in done.stderr
+
+
+def test_a_job_that_is_killed_while_it_starts_is_started_again_and_who_waits_is_told(app: Program) -> None:
+    app.write(
+        '[jobs.web]\ncommand = ["sleep", "1000"]\nready = "notify"\nbackoff = { initial = "50ms", jitter = 0 }\n'
+        '[jobs.other]\ncommand = ["sleep", "1000"]\n'
+    )
+    app.run()
+    other = app.eventually_job("other", state="running")["pid"]
+
+    def starting(*, without: int | None) -> int:
+        def found() -> int:
+            web = app.job("web")
+            return web["pid"] if web["state"] == "starting" and web["pid"] not in {None, without} else 0
+
+        return eventually(found)
+
+    first = starting(without=None)
+    with subprocess.Popen([*JOBVISOR, "restart", "web"], cwd=app.folder, stderr=subprocess.PIPE, text=True) as asked:
+        killed = starting(without=first)
+        os.kill(killed, signal.SIGKILL)
+        told = asked.communicate(timeout=30)[1]
+    assert (asked.returncode, told) == (1, "web: did not come up: SIGKILL\n")
+    assert starting(without=killed)
+    assert app.job("other")["pid"] == other
 
 
 def test_a_supervisor_ends_while_looks_are_under_way(app: Program) -> None:

@@ -111,7 +111,7 @@ class Connection:
 
     async def _take(self, line: bytes) -> None:
         try:
-            request = json.loads(line)
+            request = json.loads(line.decode())
         except (ValueError, RecursionError) as error:
             self.refuse(None, f"not JSON: {error}")
             return
