@@ -23,6 +23,8 @@ class Lowering:
     cause: Cause
     until: Mono | None = None
     """No start before this instant (back-off)."""
+    waits_for: str | None = None
+    """The member whose back-off that is; an order by hand to it ends the wait."""
     fails: str | None = None
     """Why the group is failed when all are down."""
     anew: bool = False

@@ -150,11 +150,13 @@ class Tree:
         branch = replace(branch, window=filled, restarts=branch.restarts + 1)
         self._put(branch)
         until = now.mono + wait if wait else None
+        member = self.shape.members[place.group][place.index]
         match branch.group.strategy:
             case Strategy.ONE_FOR_ALL:
-                self._lower(branch, Lowering(first=0, cause=Cause.GROUP, until=until), spare=spare)
+                self._lower(branch, Lowering(first=0, cause=Cause.GROUP, until=until, waits_for=member), spare=spare)
             case Strategy.REST_FOR_ONE:
-                self._lower(branch, Lowering(first=place.index, cause=Cause.GROUP, until=until), spare=spare)
+                phase = Lowering(first=place.index, cause=Cause.GROUP, until=until, waits_for=member)
+                self._lower(branch, phase, spare=spare)
         return None
 
     def _gave_up(self, name: str, reason: str, now: Now) -> None:
@@ -349,6 +351,7 @@ class Tree:
 
     def start(self, slots: Sequence[SlotId], groups: Sequence[str]) -> None:
         """Start by hand: out of hold, give-up and back-off; one member of a fenced group starts it as a whole."""
+        self._hurry(slots, groups)
         for name in (*groups, *dict.fromkeys(at.job for at in slots)):
             self._unfence(name)
         for name in groups:
@@ -362,6 +365,16 @@ class Tree:
     def _named(self, slots: Sequence[SlotId], groups: Sequence[str]) -> dict[SlotId, None]:
         """Return the slots that an order is for. The last of several counts, also where none has had its turn yet."""
         return dict.fromkeys((*slots, *(slot_id for name in groups for slot_id in self._below(name))))
+
+    def _hurry(self, slots: Iterable[SlotId], groups: Iterable[str]) -> None:
+        """Have groups wait no longer for the back-off of what somebody has given an order to."""
+        for name in dict.fromkeys((*groups, *(at.job for at in slots))):
+            place = self.shape.places.get(name)
+            branch = self.branches[place.group] if place is not None else None
+            match branch:
+                case Branch(phase=Lowering(until=timedelta(), waits_for=waits_for) as phase) if waits_for == name:
+                    self._put(branch.at(replace(phase, until=None)))
+                    self._stale.append(branch.group.name)
 
     def _below(self, name: str) -> list[SlotId]:
         return [slot.id for job in self.shape.jobs_below(name) for slot in self.look(job)]
@@ -387,7 +400,7 @@ class Tree:
         branch = replace(self.branches[name], window=(), streak=0)
         match branch.phase:
             case Lowering(cause=Cause.GROUP):
-                branch = branch.at(replace(branch.phase, fails=None))
+                branch = branch.at(replace(branch.phase, fails=None, until=None))
             case Lowering():
                 self._stops.drop(name)
                 branch = branch.at(Raised(0))
@@ -398,6 +411,7 @@ class Tree:
 
     def stop(self, slots: Sequence[SlotId], groups: Sequence[str], cause: Cause = Cause.STOP) -> None:
         """Stop by hand, or because a reload removed them: in reverse start order, and they stay so."""
+        self._hurry(slots, groups)
         self._stops.spare_all(self._named(slots, groups), Cause.RESTART)
         for name in groups:
             self._lower(self.branches[name], Lowering(first=0, cause=cause))
@@ -406,6 +420,7 @@ class Tree:
 
     def restart(self, slots: Sequence[SlotId], groups: Sequence[str]) -> None:
         """Stop, then start, by hand; a group as a whole, in its order."""
+        self._hurry(slots, groups)
         self._stops.spare_all(self._named(slots, groups), Cause.STOP)
         for name in (*groups, *dict.fromkeys(at.job for at in slots)):
             self._unfence(name)
