@@ -82,8 +82,8 @@ def _asked(effects: Effects, due_at: datetime) -> dict[str, Any]:
 
 def _exit_code(closed: Closed | None, verdict: Verdict) -> int:
     """Return what ``trigger --wait`` exits with: the run's code, 128 + n for a signal, 1 where nothing else fits."""
-    if closed is not None and closed.signal is not None:
-        return 128 + closed.signal
     if closed is not None and closed.exit_code:
         return closed.exit_code
+    if closed is not None and closed.exit_code is None and closed.signal is not None:
+        return 128 + closed.signal
     return 0 if verdict.ok else 1

@@ -191,11 +191,21 @@ class End:
             outcome=self.outcome,
             final=final,
             exit_code=self.exit.code if isinstance(self.exit, Code) else None,
-            signal=self.exit.signal if isinstance(self.exit, Signalled) else None,
+            signal=self._signal(),
             usage=self.usage,
             reason=self._reason() or said,
             error=self.error,
         )
+
+    def _signal(self) -> int | None:
+        """Return the signal that ended the process, or the one that it answered by an exit code of its own."""
+        match self.exit:
+            case Signalled(signal=number):
+                return number
+            case Code() if self.cause is not None and self.outcome.is_failure:
+                rules = self.process.job.supervision
+                return rules.stop_signal if rules.stop_timeout != ZERO else None
+        return None
 
     def _reason(self) -> str | None:
         """Return why the process was stopped, or why its end is a failure that does not look like one."""

@@ -1,11 +1,13 @@
-import pytest
-from world import MINUTE, World, at, long_lived, periodic, worker
+from datetime import timedelta
 
-from supervisor.core.actions import Keep
+import pytest
+from world import MINUTE, SECOND, World, at, long_lived, periodic, worker
+
+from supervisor.core.actions import Keep, Kill, Stop
 from supervisor.core.differences import Effect
 from supervisor.core.events import StopRequested
 from supervisor.core.exits import Code
-from supervisor.core.job import Command, Job, Overlap
+from supervisor.core.job import Command, Job, Limit, Overlap
 from supervisor.core.runs import Finalized, SlotId
 from supervisor.core.states import Backoff, Disabled, Finished, Running, Stopped, Stopping, Waiting
 from supervisor.values import replace
@@ -132,3 +134,26 @@ def test_the_plan_names_new_and_removed_jobs() -> None:
         ("new", Effect.START),
         ("old", Effect.STOP),
     ]
+
+
+def test_a_changed_job_is_stopped_by_its_old_stop_settings() -> None:
+    world = World((long_lived("web", stop_timeout=5 * SECOND, stop_signal=2),))
+    new = replace(long_lived("web", stop_timeout=timedelta(hours=1), stop_signal=3), target=Command(argv=("other",)))
+    world.perform(world.board.apply((new,), world.now))
+    [order] = [order for order in world.orders if isinstance(order, Stop)]
+    assert order.signal == 2
+    world.until(world.now.wall + 5 * SECOND)
+    assert any(isinstance(order, Kill) for order in world.orders)
+
+
+def test_a_removed_jobs_hold_and_window_are_forgotten() -> None:
+    job = long_lived("web", backoff=None, limit=Limit(max_restarts=1, within=timedelta(hours=1)))
+    world = World((job,), obedient=True)
+    world.end_of("web", Code(1))
+    world.tell("web", StopRequested())
+    world.perform(world.board.apply((), world.now))
+    assert SlotId("web") not in world.saved
+    world.perform(world.board.apply((job,), world.now))
+    assert isinstance(world.state("web"), Running)
+    world.end_of("web", Code(1))
+    assert isinstance(world.state("web"), Running)

@@ -11,8 +11,9 @@ from supervisor.core.exits import Code, Exit, Lost, NotStarted, Signalled, Succe
 from supervisor.core.job import Backoff as BackoffRule
 from supervisor.core.job import Limit, OnGiveUp, Restart, Supervision
 from supervisor.core.policy import Again, GiveUp, Leave, Rest, charge, decide, delay
-from supervisor.core.runs import NotRun, Outcome, SlotId, Trigger
+from supervisor.core.runs import Closed, NotRun, Outcome, SlotId, Trigger
 from supervisor.core.states import Backoff, Failed, Finished, Idle, Running, Stopped, Stopping, Ticking
+from supervisor.core.status import iso, report
 
 CLEAN, BAD = Code(0), Code(1)
 NO_BACKOFF: dict[str, object] = {
@@ -381,3 +382,42 @@ def test_a_due_time_before_the_target_is_known_waits_for_it() -> None:
     world.until(world.now.wall)
     assert [due for _, due, _ in world.starts] == [START.wall]
     assert isinstance(world.state("clock"), Ticking)
+
+
+def test_a_worker_that_is_asked_to_stop_in_a_tick_is_killed_after_its_stop_timeout() -> None:
+    world = World((worker(stop_timeout=5 * SECOND),), workers=frozenset({"clock"}))
+    world.until(world.now.wall + timedelta(minutes=5))
+    world.tell("clock", StopRequested())
+    world.until(world.now.wall + 5 * SECOND)
+    assert isinstance(world.state("clock"), Stopped)
+    assert [outcome for due, outcome in world.finals("clock") if due] == ["stopped"]
+    assert sum(isinstance(order, Kill) for order in world.orders) == 1
+
+
+def test_status_tells_of_a_backoff_and_of_the_next_try() -> None:
+    world = World((long_lived("web", backoff=BackoffRule(initial=5 * SECOND, jitter=0)),))
+    world.end_of("web", BAD)
+    [row] = report(world.board.slots.values(), {}, world.now, lambda _: "")
+    assert (row["state"], row["health"], row["reason"]) == ("backoff", "failing", "exit 1")
+    assert row["next_due_at"] == iso(world.now.wall + 5 * SECOND)
+
+
+@pytest.mark.parametrize(("ended", "code", "number"), [(Code(3), 3, 15), (Signalled(15), None, 15), (Code(0), 0, 15)])
+def test_a_handler_that_hid_the_signal_of_a_time_out_hides_nothing_in_the_record(
+    ended: Exit, code: int | None, number: int
+) -> None:
+    world = World((periodic("poll", timeout=SECOND),))
+    world.until(world.now.wall + timedelta(minutes=5, seconds=2))
+    world.end_of("poll", ended)
+    row = world.board.slots[SlotId("poll")].tally.last
+    assert isinstance(row, Closed)
+    assert (row.outcome.value, row.exit_code, row.signal) == ("timeout", code, number)
+
+
+def test_an_end_that_was_asked_for_has_no_signal_but_its_own() -> None:
+    world = World((long_lived("web"),))
+    world.tell("web", StopRequested())
+    world.end_of("web", Code(0))
+    row = world.board.slots[SlotId("web")].tally.last
+    assert isinstance(row, Closed)
+    assert (row.outcome.value, row.exit_code, row.signal) == ("stopped", 0, None)
