@@ -5,19 +5,12 @@ from datetime import timedelta
 from supervisor.core.actions import Escalate, Fall, Keep, Kill, Stop
 from supervisor.core.chance import chance
 from supervisor.core.durations import format_duration
+from supervisor.core.ends import ASKED, End, judged, phrase
 from supervisor.core.events import Cause, Exited, SpawnFailed, TickEnded
 from supervisor.core.exits import (
-    NO_USAGE,
-    Code,
-    ErrorRecord,
-    Exit,
     Lost,
-    NotStarted,
-    Signalled,
-    SuccessExit,
     Usage,
     describe,
-    is_clean,
 )
 from supervisor.core.instants import ZERO, Mono, Now
 from supervisor.core.job import OnGiveUp, Restart
@@ -46,27 +39,7 @@ from supervisor.core.states import (
     process_of,
 )
 from supervisor.core.timetable import after_run, is_over
-from supervisor.values import dataclass, replace
-
-ASKED = frozenset(
-    {
-        Cause.STOP,
-        Cause.RESTART,
-        Cause.RELOAD,
-        Cause.REMOVED,
-        Cause.SHUTDOWN,
-        Cause.REPLACED,
-        Cause.GROUP,
-        Cause.MAX_AGE,
-    }
-)
-"""The causes whose ends are never judged by their exit code."""
-
-
-NOT_READY = "ended before it was ready"
-_BROKEN = frozenset({Cause.MEMORY, Cause.UNHEALTHY})
-"""The causes of stops that are failures, and no time-outs."""
-
+from supervisor.values import replace
 
 _STUCK = frozenset({Cause.TIMEOUT, Cause.DEADLINE, Cause.START_TIMEOUT, Cause.HUNG, Cause.UNHEALTHY})
 """The causes of stops before which one wants to know what the process is at."""
@@ -165,81 +138,11 @@ def ticked(slot: Slot, event: TickEnded, now: Now, context: Context) -> Step:
     return _served(replace(slot, state=rested, tally=slot.tally.with_end(row)), now, context), (Keep(row),)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class End:
-    """The end of a process, judged, with the time at which it was seen."""
-
-    process: Process
-    exit: Exit
-    outcome: Outcome
-    cause: Cause | None
-    now: Now
-    usage: Usage = NO_USAGE
-    error: ErrorRecord | None = None
-    is_early: bool = False
-    """A clean end, but before the job was ready."""
-
-    def row(self, run: Attempt, since: Now, *, final: bool = True) -> Closed:
-        """Return the row of a run that ended with the process."""
-        tells_more = isinstance(self.exit, NotStarted | Lost) or self.outcome is Outcome.FAILED
-        said = describe(self.exit) if tells_more and not isinstance(self.exit, Code) else None
-        return Closed(
-            run=run,
-            started_at=since.wall,
-            ended_at=self.now.wall,
-            duration=self.now.mono - since.mono,
-            outcome=self.outcome,
-            final=final,
-            exit_code=self.exit.code if isinstance(self.exit, Code) else None,
-            signal=self._signal(),
-            usage=self.usage,
-            reason=self._reason() or said,
-            error=self.error,
-        )
-
-    def _signal(self) -> int | None:
-        """Return the signal that ended the process, or the one that it answered by an exit code of its own."""
-        match self.exit:
-            case Signalled(signal=number):
-                return number
-            case Code() if self.cause is not None and self.outcome.is_failure:
-                rules = self.process.job.supervision
-                return rules.stop_signal if rules.stop_timeout != ZERO else None
-        return None
-
-    def _reason(self) -> str | None:
-        """Return why the process was stopped, or why its end is a failure that does not look like one."""
-        match self.cause:
-            case Cause.UNHEALTHY:
-                return f"unhealthy: {self.process.sick}"
-            case Cause.HUNG:
-                return f"hung: no heartbeat for {format_duration(self.process.job.supervision.heartbeat or ZERO)}"
-            case Cause.START_TIMEOUT:
-                waited = self.process.job.supervision.start_timeout or ZERO
-                return f"start_timeout: not ready within {format_duration(waited)}"
-            case Cause():
-                return self.cause.value
-        return NOT_READY if self.is_early else None
-
-
 def ended(slot: Slot, process: Process, event: Exited | SpawnFailed, now: Now, context: Context) -> Step:
     """Answer the end of a slot's process: close its rows, then let what is wanted decide."""
     state = slot.state
     cause = state.cause if isinstance(state, Stopping) else None
-    usage, error = (event.usage, event.error) if isinstance(event, Exited) else (NO_USAGE, None)
-    outcome = judge(event.ended, cause, process.job.supervision.success_exit)
-    is_early = outcome is Outcome.OK and process.job.supervision.ready is not None and process.up_since is None
-    outcome = Outcome.FAILED if is_early and process.run.due_at is None else outcome
-    end = End(
-        process=process,
-        exit=event.ended,
-        outcome=outcome,
-        cause=cause,
-        now=now,
-        usage=usage,
-        error=error,
-        is_early=is_early and process.run.due_at is None,
-    )
+    end = judged(process, event, cause, now)
     tick = state.tick if isinstance(state, Stopping) else state
     if process.run.due_at is not None:
         return _after_due_run(slot, end, context)
@@ -249,7 +152,7 @@ def ended(slot: Slot, process: Process, event: Exited | SpawnFailed, now: Now, c
         row = end.row(tick.tick, tick.since)
         slot = _served(replace(slot, tally=slot.tally.with_end(row)), now, context)
         orders = (*orders, Keep(row))
-    elif slot.job.schedule is None or outcome.is_failure:
+    elif slot.job.schedule is None or end.outcome.is_failure:
         slot = replace(slot, tally=_tally(slot, process, now).with_end(own))
     slot, more = _after_process(slot, end, context)
     return slot, (*orders, Keep(own), *more)
@@ -259,24 +162,6 @@ def _tally(slot: Slot, process: Process, now: Now) -> Tally:
     """Return the tally before an end; what has run well fails for the first time in a row."""
     ran_well = slot.job.schedule is None and _ran_for(slot, process, now) >= slot.job.supervision.limit.within
     return replace(slot.tally, failed_in_a_row=0) if ran_well else slot.tally
-
-
-def judge(end: Exit, cause: Cause | None, success: SuccessExit) -> Outcome:
-    """Return the outcome of an end; one that we asked for is ``stopped`` however it looks."""
-    if cause in ASKED:
-        return Outcome.STOPPED
-    if cause in _BROKEN:
-        return Outcome.FAILED
-    if cause is not None:
-        return Outcome.TIMEOUT
-    if is_clean(end, success):
-        return Outcome.OK
-    match end:
-        case Lost():
-            return Outcome.LOST
-        case Signalled(was_oom_killed=False):
-            return Outcome.KILLED
-    return Outcome.FAILED
 
 
 def _close_waiting_tick(slot: Slot, now: Now, context: Context) -> Step:
@@ -300,7 +185,7 @@ def _after_due_run(slot: Slot, end: End, context: Context) -> Step:
     slot = _served(slot, end.now, context)
     is_last = slot.wanted is Wanted.UP and slot.table is not None and is_over(slot.table)
     if is_last and end.outcome.is_failure:
-        return replace(slot, state=Failed(end.now, _phrase(row, end.exit))), (Keep(row),)
+        return replace(slot, state=Failed(end.now, phrase(row, end.exit))), (Keep(row),)
     if slot.is_lane:
         return replace(slot, state=Waiting(end.now)), (Keep(row),)
     slot, orders = begin(slot, Trigger.START, end.now, context, is_gated=end.cause is Cause.GROUP)
@@ -318,7 +203,7 @@ def _retry(slot: Slot, end: End, context: Context) -> Backoff | None:
         end.process.run,
         end.now,
         context,
-        last=_phrase(row, end.exit),
+        last=phrase(row, end.exit),
         deadline_at=end.process.deadline_at,
     )
 
@@ -376,19 +261,19 @@ def _after_process(slot: Slot, end: End, context: Context) -> Step:
         is_grouped=slot.job.group is not None,
     )
     last = slot.tally.last
-    phrase = _phrase(last, end.exit) if last is not None else describe(end.exit)
+    how = phrase(last, end.exit) if last is not None else describe(end.exit)
     match verdict:
         case Rest():
             return replace(slot, state=Finished(now), streak=0), ()
         case Leave():
-            return replace(slot, state=Failed(now, phrase)), ()
+            return replace(slot, state=Failed(now, how)), ()
         case GiveUp(restarts=restarts, within=within):
-            reason = f"gave up after {restarts} restarts in {format_duration(within)}: {phrase}"
+            reason = f"gave up after {restarts} restarts in {format_duration(within)}: {how}"
             escalates = rules.on_give_up is OnGiveUp.ESCALATE
             orders = (Escalate(slot.id),) if escalates else ()
             return replace(slot, state=Failed(now, reason, gave_up=not escalates), streak=streak), orders
         case Ask():
-            return replace(slot, state=Barred(since=now, trigger=Trigger.RESTART, last=phrase), streak=streak), (
+            return replace(slot, state=Barred(since=now, trigger=Trigger.RESTART, last=how), streak=streak), (
                 Fall(slot.id),
             )
         case Again(delay=wait, window=window, streak=streak):
@@ -396,22 +281,12 @@ def _after_process(slot: Slot, end: End, context: Context) -> Step:
             slot = replace(slot, window=window, streak=streak, tally=tally)
             if wait == ZERO:
                 return begin(slot, Trigger.RESTART, now, context)
-            return replace(slot, state=Backoff(since=now, until=now.mono + wait, last=phrase)), ()
+            return replace(slot, state=Backoff(since=now, until=now.mono + wait, last=how)), ()
 
 
 def _ran_for(slot: Slot, process: Process, now: Now) -> timedelta:
     """Return how long the process was up; one that never came up was not."""
     return now.mono - process.up_since if process.up_since is not None and slot.problem is None else ZERO
-
-
-def _phrase(row: Closed, end: Exit) -> str:
-    if row.reason is not None and (row.outcome is Outcome.TIMEOUT or row.reason.startswith(_TELLING)):
-        return row.reason
-    return row.error.brief if row.error is not None else describe(end)
-
-
-_TELLING = (*(cause.value for cause in _BROKEN), NOT_READY)
-"""The beginnings of reasons that say more than the exit does."""
 
 
 def _closed(
