@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any, Protocol
 
-from supervisor.checks.endpoints import BadAnswerError, Resolver, look_at_http, look_at_tcp
+from supervisor.checks.endpoints import BadAnswerError, Resolver, look_at_http, look_at_https, look_at_tcp
 from supervisor.core.checks import CommandProbe, HttpProbe, Probe, TcpProbe
 from supervisor.core.durations import format_duration
 from supervisor.core.events import Checked, Ready
@@ -94,6 +94,8 @@ class Checks:
         try:
             async with asyncio.timeout(patience.total_seconds()):
                 match probe:
+                    case HttpProbe(parts=(host, port, path), is_secure=True):
+                        await look_at_https(self._resolver, host, port, path, patience.total_seconds())
                     case HttpProbe(parts=(host, port, path)):
                         await look_at_http(self._resolver, host, port, path)
                     case TcpProbe(parts=(host, port)):

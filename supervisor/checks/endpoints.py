@@ -87,13 +87,38 @@ async def look_at_http(resolver: Resolver, host: str, port: int, path: str) -> N
     """
     reader, writer = await connect(resolver, host, port)
     try:
-        named = f"[{host}]" if ":" in host else host
-        writer.write(
-            f"GET {path} HTTP/1.1\r\nHost: {named}:{port}\r\nUser-Agent: jobvisor\r\nConnection: close\r\n\r\n".encode()
-        )
+        writer.write(_request(host, port, path))
         first = await _first_line(reader)
     finally:
         writer.transport.abort()
+    _judge(first)
+
+
+async def look_at_https(resolver: Resolver, host: str, port: int, path: str, within: float) -> None:
+    """Ask with a GET over TLS; a trusted certificate and a status of 200 to 399 are well.
+
+    Raises:
+        OSError: nobody answers; TimeoutError after ``within`` seconds.
+        BadAnswerError: with another status, not in HTTP, or by one who is not to be trusted.
+    """
+    from supervisor.checks import secure  # noqa: PLC0415  # OpenSSL, only where a manifest asks for it
+
+    addresses = await resolver.addresses(host)
+    request = _request(host, port, path)
+    try:
+        first = await aside(partial(secure.first_line, addresses, host, port, request, within=within, longest=_LONGEST))
+    except secure.UntrustedError as error:
+        raise BadAnswerError(str(error)) from error
+    _judge(first.decode("latin-1").rstrip())
+
+
+def _request(host: str, port: int, path: str) -> bytes:
+    named = f"[{host}]" if ":" in host else host
+    return f"GET {path} HTTP/1.1\r\nHost: {named}:{port}\r\nUser-Agent: jobvisor\r\nConnection: close\r\n\r\n".encode()
+
+
+def _judge(first: str) -> None:
+    """Raise what is wrong with the first line of an answer."""
     version, _, rest = first.partition(" ")
     status = rest[:3]
     if not version.startswith("HTTP/") or not status.isdigit():

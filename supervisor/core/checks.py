@@ -6,13 +6,14 @@ from enum import StrEnum
 
 from supervisor.values import dataclass
 
-URL = re.compile(r"http://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?((?:/[!-~]*)?)")
+URL = re.compile(r"(https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?((?:/[!-~]*)?)")
+_PORTS = {"http": 80, "https": 443}
 ENDPOINT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 
 
 @dataclass(frozen=True, slots=True)
 class HttpProbe:
-    """Well where a GET is answered with a status of 200 to 399."""
+    """Well where a GET is answered with a status of 200 to 399; over TLS by one whose certificate is trusted."""
 
     http: str
 
@@ -21,8 +22,13 @@ class HttpProbe:
         """Host, port and path."""
         found = URL.fullmatch(self.http)
         assert found is not None
-        host, port, path = found.groups()
-        return host.strip("[]"), int(port or 80), path or "/"
+        scheme, host, port, path = found.groups()
+        return host.strip("[]"), int(port or _PORTS[scheme]), path or "/"
+
+    @property
+    def is_secure(self) -> bool:
+        """True for https."""
+        return self.http.startswith("https:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,7 @@ class HealthCheck:
 def is_url(text: str) -> bool:
     """Tell whether a text is the address of an HTTP probe."""
     found = URL.fullmatch(text)
-    return found is not None and 0 < int(found[2] or 80) < 65_536
+    return found is not None and 0 < int(found[3] or 80) < 65_536
 
 
 def is_endpoint(text: str) -> bool:

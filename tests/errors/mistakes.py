@@ -51,7 +51,7 @@ MANIFESTS = (
     '[jobs.a]\ncommand = "x"\nstop_signal = "TREM"\nsuccess_exit = [0, 256, "NOPE"]',
     '[jobs.a]\ncommand = "x"\nstop_signal = 15\nsuccess_exit = 0',
     '[jobs.a]\ncommand = "x"\nenabled = "yes"\ninstances = 0\ndescription = 1',
-    '[jobs.a]\ncommand = "x"\nready = { http = "https://x/", tcp = "y" }',
+    '[jobs.a]\ncommand = "x"\nready = { http = "ftp://x/", tcp = "y" }',
     '[jobs.a]\ncommand = "x"\nready = { tcp = "5432" }\nhealth = { http = "x" }',
     '[jobs.a]\ncommand = "x"\nready = { log = "(" }\nlog = "null"',
     '[jobs.a]\ncommand = "x"\nready = { log = "up" }\nlog = "null"',
