@@ -47,11 +47,11 @@ def group_state(tree: Tree, branch: Branch, slots: list[Slot]) -> str:
         return "stopped"
     if all(isinstance(slot.state, Finished | Stopped) for slot in enabled):
         return "finished"
-    if not tree.is_open(branch.group.name):
-        return "blocked"
     has_risen = branch.phase == Raised(len(tree.shape.members[branch.group.name]))
     if has_risen or all(is_met(slot) or isinstance(slot.state, Failed) for slot in enabled):
         return "running"
+    if not tree.is_open(branch.group.name):
+        return "blocked"
     return "backoff" if any(isinstance(slot.state, Backoff) for slot in enabled) else "starting"
 
 
