@@ -19,6 +19,8 @@ from supervisor.core.runs import (
     Record,
     RunId,
     Saved,
+    SavedGroup,
+    Scaled,
     SlotId,
     Trigger,
 )
@@ -162,8 +164,20 @@ SAVED = st.builds(
     runs=COUNTS,
     failures=COUNTS,
     restarts=COUNTS,
+    restarted_at=st.lists(INSTANTS, max_size=3).map(tuple),
+    streak=COUNTS,
+    gave_up=st.none() | WORDS,
+    scaled=st.none() | st.builds(Scaled, of=COUNTS, to=COUNTS),
     failed_in_a_row=COUNTS,
     succeeded_at=st.none() | INSTANTS,
     boot=st.none() | WORDS,
     last=st.none() | CLOSED,
+)
+SAVED_GROUPS = st.builds(
+    SavedGroup,
+    group=WORDS,
+    restarts=COUNTS,
+    restarted_at=st.lists(INSTANTS, max_size=3).map(tuple),
+    streak=COUNTS,
+    gave_up=st.none() | WORDS,
 )

@@ -1,7 +1,9 @@
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 from conftest import eventually
 from samples import FEED, NOON, Writer, attempt, closed, opened, write
 
-from supervisor.core.runs import Finalized, Outcome, Saved, SlotId
+from supervisor.core.runs import Finalized, ForgottenGroup, Outcome, Saved, SavedGroup, SlotId
 from supervisor.history import query
 from supervisor.history.recovery import LOST
 
@@ -29,6 +31,25 @@ def test_ids_saved_slots_and_the_installation_go_on_over_a_restart(tmp_path: Pat
     assert again.saved == {state.slot: state for state in states}
     assert again.installation == first.installation
     assert again.lost == ()
+
+
+def test_saved_groups_go_on_over_a_restart_until_they_are_forgotten(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    group, other = SavedGroup(group="g", gave_up="too often", restarted_at=(NOON,)), SavedGroup(group="h", restarts=2)
+    write(path, SavedGroup(group="g"), group, other)
+    assert write(path, ForgottenGroup(group="h")).groups == {"g": group, "h": other}
+    assert write(path).groups == {"g": group}
+
+
+def test_a_saved_group_that_cannot_be_read_begins_anew_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    write(path, SavedGroup(group="g"), SavedGroup(group="h"))
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE groups SET saved = '{}' WHERE name = 'g'")
+    with Writer(path) as writer:
+        assert set(writer.recovered.groups) == {"h"}
+        eventually(lambda: writer.warnings)
+    assert "group g" in writer.warnings[0]
 
 
 def test_a_run_without_an_end_is_lost(tmp_path: Path) -> None:
