@@ -17,7 +17,7 @@ from typing import Any
 from loguru import logger
 
 from supervisor import __version__, clock, memory, signals
-from supervisor.answers import Answers
+from supervisor.answers.answers import Answers, again
 from supervisor.aside import aside
 from supervisor.checkpoints import Checkpoints
 from supervisor.checks.checks import Checks
@@ -301,6 +301,10 @@ class Supervisor:
             service=self._service.hand_over(),
             reloads=self._hups > 0,
         )
+
+    def send_clients_on(self) -> None:
+        """Have clients whose answer is under way ask the next version."""
+        self._control.send_on(again)
 
     def pause(self) -> None:
         """Finish what threads do for jobs, and hold signals back.

@@ -39,6 +39,9 @@ class Loop(Protocol):
     def hand_over(self) -> Handover:
         """Return everything as it stands."""
 
+    def send_clients_on(self) -> None:
+        """Have clients whose answer is under way ask the next version."""
+
     def pause(self) -> None:
         """Finish what threads do for jobs, and hold signals back.
 
@@ -113,6 +116,7 @@ class Upgrades:
         memory = in_memory(document)
         try:
             keep_over_exec((*fds, memory), kept=True)
+            self._loop.send_clients_on()
             environ = {**os.environ, HANDOVER: f"take:{memory}"}
             os.execve(sys.executable, arguments(), environ)  # noqa: S606  # this very program
         except OSError as error:

@@ -12,11 +12,16 @@ from threading import Event, Thread
 
 import pytest
 from conftest import eventually, is_alive
-from program import JOBVISOR
+from manager import manager
+from program import JOBVISOR, children
 from upgrading import Installed, installed
 
 UPGRADES = int(os.environ.get("UPGRADES", "3"))
 """In a row, under load; ``make chaos`` does more."""
+HELPERS = 3
+"""The fork server that still has jobs from before the first upgrade, that of now, and the log process."""
+AT_WORK = 12
+"""Descriptors more or less, for the runs that are under way at a moment."""
 JOBS = """
 import os, sys, time
 from pathlib import Path
@@ -90,6 +95,9 @@ def test_upgrades_under_load_keep_pid_jobs_lines_ends_and_due_times(app: Install
     writer = app.eventually_job("writer", state="running")["pid"]
     clock = eventually(lambda: app.job("clock")["pid"])
     app.eventually_job("victim", state="running")
+    assert app.ctl("upgrade").returncode == 0
+    eventually(lambda: len(children(pid)) == HELPERS)
+    fds = open_fds(pid) + AT_WORK
     is_over = Event()
     load = Thread(target=_load, args=(app, is_over))
     load.start()
@@ -105,6 +113,8 @@ def test_upgrades_under_load_keep_pid_jobs_lines_ends_and_due_times(app: Install
         is_over.set()
         load.join()
     assert app.pid == pid
+    eventually(lambda: len(children(pid)) == HELPERS)
+    eventually(lambda: open_fds(pid) <= fds)
     assert app.job("writer")["pid"] == writer
     assert app.job("clock")["pid"] == clock
     app.ctl("shutdown")
@@ -135,6 +145,10 @@ def _load(app: Installed, is_over: Event) -> None:
             return
         app.ctl("trigger", "asked")
         app.ctl("restart" if number % 3 else "signal", "victim", *(() if number % 3 else ("KILL",)))
+
+
+def open_fds(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 def _is_whole(numbers: list[int]) -> None:
@@ -200,15 +214,15 @@ def test_an_exec_that_fails_changes_nothing(app: Installed, tmp_path: Path) -> N
         app.supervisor = subprocess.Popen(
             [python, *JOBVISOR[1:], "run"], cwd=tmp_path, env=environ, stdout=log, stderr=subprocess.STDOUT, text=True
         )
-    eventually(lambda: app.ctl("status").returncode == 0)
+    eventually(lambda: app.ctl("status").returncode == 0, within=30)
     job = app.eventually_job("web", state="running")["pid"]
     refused = app.ctl("upgrade")
     assert refused.returncode == 1
     assert f"cannot exec {python}: No such file or directory" in refused.stderr
     assert app.job("web")["pid"] == job
     runs = app.job("often")["runs"]
-    eventually(lambda: app.job("often")["runs"] > runs + 1)
-    eventually(lambda: len(app.json("history", "often")) > runs + 1)
+    eventually(lambda: app.job("often")["runs"] > runs + 1, within=30)
+    eventually(lambda: len(app.json("history", "often")) > runs + 1, within=30)
     app.supervisor.send_signal(signal.SIGTERM)
     assert app.supervisor.wait(20) == 0
 
@@ -256,3 +270,78 @@ def test_a_stop_a_back_off_and_a_hold_go_on_where_they_were(app: Installed) -> N
     app.eventually_job("resting", runs=resting["runs"] + 1)
     row = eventually(lambda: [row for row in app.json("history", "resting") if row["ended_at"]])[-1]
     assert row["error"]["type"] == "ValueError"
+
+
+SLOW = """
+import sys, time
+from pathlib import Path
+def run():
+    print("first", flush=True)
+    while not Path("go").exists():
+        time.sleep(0.01)
+    print("last", flush=True)
+    sys.exit(7)
+"""
+
+
+def client(app: Installed, *words: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [*JOBVISOR, *words], cwd=app.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_a_client_that_waits_for_a_run_hears_its_end_from_the_next_version(app: Installed) -> None:
+    app.write('[jobs.slow]\nrun = "jobs.slow:run"\nevery = "1d"\n', slow=SLOW)
+    app.run()
+    app.eventually_job("slow", state="waiting")
+    waiting = client(app, "trigger", "slow", "--wait")
+    eventually(lambda: "first" in app.output("slow"))
+    app.bump()
+    assert app.ctl("upgrade").returncode == 0
+    (app.folder / "go").touch()
+    out, err = waiting.communicate(timeout=30)
+    assert waiting.returncode == 7, err
+    assert [line.rpartition(" ")[2] for line in out.splitlines()] == ["first", "last"]
+    assert err == "slow: failed: exit 7\n"
+
+
+def test_clients_that_wait_for_a_start_and_for_a_stop_hear_of_it_from_the_next_version(app: Installed) -> None:
+    app.write(
+        '[jobs.slow]\nrun = "jobs.slow:run"\nsettle = "6s"\n'
+        '[jobs.web]\nrun = "jobs.stubborn:run"\nstop_timeout = "6s"\nsettle = "10ms"\n',
+        slow=SLOW,
+        stubborn=STUBBORN,
+    )
+    app.run()
+    eventually(lambda: "up" in app.output("web"))
+    before = app.job("slow")["pid"]
+    restarting, stopping = client(app, "restart", "slow"), client(app, "stop", "web")
+    app.eventually_job("web", state="stopping")
+    eventually(lambda: app.job("slow")["pid"] not in (None, before))
+    app.bump()
+    assert app.ctl("upgrade").returncode == 0
+    out, err = restarting.communicate(timeout=30)
+    assert restarting.returncode == 0, err
+    assert f"running, pid {app.job('slow')['pid']}" in out
+    out, err = stopping.communicate(timeout=30)
+    assert stopping.returncode == 0, err
+    assert "web: stopped" in out
+
+
+def test_the_service_manager_is_told_right_after_the_exec_and_goes_on_to_hear_of_us(
+    app: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with manager(tmp_path) as unit:
+        monkeypatch.setenv("NOTIFY_SOCKET", unit.address)
+        monkeypatch.setenv("WATCHDOG_USEC", "600000")
+        app.write(ONE, all=JOBS)
+        pid = app.run().pid
+        unit.eventually("READY=1")
+        app.bump()
+        before = len(unit.hear())
+        assert app.ctl("upgrade").returncode == 0
+        told = unit.eventually(f"MAINPID={pid}", after=before)
+        unit.eventually("READY=1", after=told)
+        pinged = unit.eventually("WATCHDOG=1", after=told)
+        unit.eventually("WATCHDOG=1", after=pinged)
+        assert not any(message.startswith("STOPPING") for message in unit.hear())

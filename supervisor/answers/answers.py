@@ -15,7 +15,19 @@ from supervisor.errors import ControlError
 WAITED_FOR = frozenset({"start", "stop", "restart", "scale", "reload", "shutdown"})
 """What tells its progress where it is asked to."""
 
+AGAIN = {name: name for name in ("ping", "status", "watch", "show", "plan", "start", "stop", "scale")} | {
+    "restart": "start"
+}
+"""What a client asks to hear of a request that an upgrade has left without its answer: doing it twice does no harm."""
+
 Method = Callable[[dict[str, Any]], Awaitable[Any]]
+
+
+def again(method: str, params: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    """Return the request that goes on with one whose answer is under way; None where there is none."""
+    if method == "trigger":
+        return (method, params) if "due_at" in params else None
+    return (AGAIN[method], params) if method in AGAIN else None
 
 
 class Answers:

@@ -33,15 +33,20 @@ class Triggers:
             raise ControlError(1, f"{slot.label} has no schedule; use `jobvisor start {slot.label}`")
         if isinstance(slot.state, Disabled):
             raise ControlError(1, f"{slot.label} is disabled in the manifest")
+        if params.get("wait") and "due_at" in params:
+            return self._followed(slot.id, _instant(params["due_at"]), params)
         now = clock.now()
         effects = self._shell.board.trigger(slot.id, now)
         self._shell.perform(effects)
         if not params.get("wait", False):
             return _asked(effects, now.wall)
-        return self._followed(slot.id, now.wall)
+        params["due_at"] = now.wall.isoformat()
+        return self._followed(slot.id, now.wall, params)
 
-    async def _followed(self, slot_id: SlotId, due_at: datetime) -> AsyncGenerator[dict[str, Any], None]:
-        """Yield when the run of a due time begins, then how it ended."""
+    async def _followed(
+        self, slot_id: SlotId, due_at: datetime, params: dict[str, Any]
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """Yield when the run of a due time begins, unless that was told before an upgrade, then how it ended."""
         shell = self._shell
         slot = shell.board.slots[slot_id]
         lanes = (shell.board.slots[at] for at in shell.board.lanes(slot_id))
@@ -49,7 +54,8 @@ class Triggers:
         ending = asyncio.create_task(shell.waiters.ask(slot, RunEnded(due_at)))
         try:
             began = await shell.waiters.ask(own, RunBegan(due_at))
-            if began.ok:
+            if began.ok and not params.get("began"):
+                params["began"] = True
                 yield {"label": slot.label, "started_at": began.message}
             yield await self._ended(await ending)
         finally:
@@ -67,6 +73,13 @@ class Triggers:
             "signal": signal_name(closed.signal) if closed and closed.signal is not None else None,
             "output": await self._shell.tail(closed.run.run_id) if closed else [],
         }
+
+
+def _instant(text: Any) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except (TypeError, ValueError) as error:
+        raise ControlError(2, '"due_at" must be an instant in ISO 8601') from error
 
 
 def _asked(effects: Effects, due_at: datetime) -> dict[str, Any]:

@@ -48,6 +48,10 @@ class Client:
             with suppress(BrokenPipeError):  # refused unheard: its answer says why
                 self._sock.sendall(json.dumps(request).encode() + b"\n")
             line = self._lines.readline()
+            while (asked := _parsed(line).get("again")) is not None:
+                self._ask_again(asked)
+                self._sock.settimeout(timeout)
+                line = self._lines.readline()
         except TimeoutError:
             raise ControlError(1, f"no answer from the supervisor within {timeout:g} s ({self._path})") from None
         except OSError as error:
@@ -73,6 +77,10 @@ class Client:
                     reply = _parsed(line)
                     if reply.get("end") is True:
                         return
+                    if reply.get("again") is not None:
+                        self._ask_again(reply["again"])
+                        waiting = b""
+                        break
                     yield self._result(reply, line)
                 if not select.select([self._sock], [], [], every)[0]:
                     yield None
@@ -83,6 +91,14 @@ class Client:
                 waiting += received
         except OSError as error:
             raise SupervisorGoneError(f"the supervisor is gone: {error.strerror} ({self._path})") from error
+
+    def _ask_again(self, asked: Any) -> None:
+        """Ask the next version, into which the supervisor turns just now; it listens on the same socket."""
+        self._lines.close()
+        self._sock.close()
+        self._sock = _connected(self._path)
+        self._lines = self._sock.makefile("rb")
+        self._sock.sendall(json.dumps({"id": 1, **asked}).encode() + b"\n")
 
     def end(self, tell: Callable[[Any], None] | None = None) -> int:
         """Have the supervisor end, and return its pid when its process is gone and its state is free for the next.
@@ -139,6 +155,18 @@ def _parsed(line: bytes) -> dict[str, Any]:
     return reply if isinstance(reply, dict) else {}
 
 
+def _connected(path: str) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL.pack(ANSWERS_WITHIN, 0))
+    try:
+        with address(path) as reachable:
+            sock.connect(reachable)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
 def connect(candidates: Iterable[str]) -> Client:
     """Return a connection to the first socket that answers.
 
@@ -149,19 +177,13 @@ def connect(candidates: Iterable[str]) -> Client:
     tried: list[str] = []
     refused: str | None = None
     for path in candidates:
-        sock = socket.socket(socket.AF_UNIX)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL.pack(ANSWERS_WITHIN, 0))
         try:
-            with address(path) as reachable:
-                sock.connect(reachable)
+            sock = _connected(path)
         except PermissionError:
-            sock.close()
             refused = refused or path
         except BlockingIOError:
-            sock.close()
             raise ControlError(1, f"the supervisor takes no connection within {ANSWERS_WITHIN} s ({path})") from None
         except OSError as error:
-            sock.close()
             tried.append(f"  tried {path}: {error.strerror or error}")
         else:
             return Client(sock, path)

@@ -19,8 +19,12 @@ MOST_REQUESTS = 32
 FAREWELL = 1.0
 """Seconds that an ending connection has for the answers under way, and again to take what is still unsent."""
 
-Handler = Callable[[str, dict[str, Any]], Awaitable[Any]]
-"""Returns the result of a method; an async iterator of results is a stream."""
+Params = dict[str, Any]
+Handler = Callable[[str, Params], Awaitable[Any]]
+"""Returns the result of a method; an async iterator of results is a stream. What a handler notes in the params is asked
+again with them, where a request has to be."""
+Again = Callable[[str, Params], tuple[str, Params] | None]
+"""Returns the request by which a client hears of one whose answer is under way from who goes on after an exec."""
 
 
 class Connection:
@@ -39,7 +43,8 @@ class Connection:
         self._writer = writer
         self._handle = handle
         self._warn = warn
-        self._requests: set[asyncio.Task[None]] = set()
+        self._requests: dict[asyncio.Task[None], tuple[Any, str, Params]] = {}
+        """By what answers it: id, method and params."""
         self._clock = asyncio.get_running_loop().time
         self.heard_at = self._clock()
         """When the client last sent a line, on the loop's clock."""
@@ -70,6 +75,13 @@ class Connection:
             return
         if self._requests:
             await asyncio.wait(self._requests)
+
+    def send_on(self, again: Again) -> None:
+        """Have the client ask again what is not answered, where that can be: of who goes on after an exec."""
+        for ident, method, params in self._requests.values():
+            asked = again(method, params)
+            if asked is not None:
+                self._reply({"id": ident, "again": {"method": asked[0], "params": asked[1]}})
 
     def refuse(self, ident: Any, why: str) -> None:
         """Answer a request that is none, or nobody's right."""
@@ -119,9 +131,10 @@ class Connection:
             case {"method": str(method)} if isinstance(request.get("params", {}), dict):
                 while len(self._requests) >= MOST_REQUESTS:
                     await asyncio.wait(self._requests, return_when=asyncio.FIRST_COMPLETED)
-                task = asyncio.create_task(self._answer(request.get("id"), method, request.get("params", {})))
-                self._requests.add(task)
-                task.add_done_callback(self._requests.discard)
+                asked = (request.get("id"), method, request.get("params", {}))
+                task = asyncio.create_task(self._answer(*asked))
+                self._requests[task] = asked
+                task.add_done_callback(self._requests.pop)
             case {"id": ident}:
                 self.refuse(ident, 'a request is {"id": …, "method": "…", "params": {…}}')
             case _:

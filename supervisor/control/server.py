@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from supervisor.control.address import address
-from supervisor.control.connection import FAREWELL, LONGEST_LINE, Connection, Handler
+from supervisor.control.connection import FAREWELL, LONGEST_LINE, Again, Connection, Handler
 from supervisor.control.peers import Peers
 from supervisor.control.turnstile import Turnstile
 from supervisor.errors import JobvisorError
@@ -80,6 +80,11 @@ class ControlServer:
         assert self._server is not None
         assert self._inode is not None
         return HandedSocket(fd=Fd(self._server.sockets[0].fileno()), path=self.path, inode=self._inode)
+
+    def send_on(self, again: Again) -> None:
+        """Have clients that wait for an answer ask again, on a new connection."""
+        for connection in self._connections:
+            connection.send_on(again)
 
     async def take_over(self, handed: HandedSocket) -> None:
         """Listen on the socket that crossed an exec, in the place of ``start``."""
