@@ -215,9 +215,9 @@ def _resident(pid: int) -> int:
 
 def test_signal_reaches_the_jobs_own_process(app: Program) -> None:
     handler = (
-        "import signal, subprocess\n"
+        "import os, signal, subprocess\n"
         "def run():\n"
-        "    signal.signal(signal.SIGHUP, lambda *_: print('reread', flush=True))\n"
+        "    signal.signal(signal.SIGHUP, lambda *_: os.write(1, b'reread\\n'))\n"
         "    child = subprocess.Popen(['sleep', '1000'])\n"
         "    print('up', flush=True)\n"
         "    while True:\n"

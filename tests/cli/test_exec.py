@@ -41,7 +41,7 @@ def ends_well():
     sleeps()
 
 def stubborn():
-    signal.signal(signal.SIGINT, lambda *_: print("not yet", flush=True))
+    signal.signal(signal.SIGINT, lambda *_: os.write(1, b"not yet\\n"))  # print may be at it
     print("up", flush=True)
     while True:
         time.sleep(1000)

@@ -232,7 +232,7 @@ def test_a_chain_of_forks_that_never_stands_still_is_ended(rig: Rig, by: str) ->
     eventually(mark.exists)
     rig.stop(run_id)
     rig.ended(run_id)
-    assert children(rig.server) == set()
+    eventually(lambda: not children(rig.server))  # what it adopted is dead, and reaped a little later
 
 
 def test_a_crowd_of_forks_in_sessions_of_their_own_is_ended(rig: Rig) -> None:
@@ -251,23 +251,23 @@ time.sleep(1000)
     rig.stop(run_id)
     rig.ended(run_id)
     assert not any(map(is_alive, family))
-    assert children(rig.server) == set()
+    eventually(lambda: not children(rig.server))  # what it adopted is dead, and reaped a little later
 
 
 DEEP = """
-import os, time
-for _ in range(1100):
-    if os.fork() != 0:
-        os.wait()
-        os._exit(0)
-os.write(1, b"up\\n")
-time.sleep(1000)
+if [ $1 = 0 ]; then
+    echo up
+    exec sleep 1000
+fi
+sh "$0" $(($1 - 1))
+exit
 """
 
 
 def test_a_family_of_more_generations_than_python_recurses_is_seen_and_ended(tmp_path: Path) -> None:
     with real(tmp_path) as rig:
-        run_id = rig.command(sys.executable, "-S", "-c", DEEP)
+        (tmp_path / "deep.sh").write_text(DEEP)  # not by forks alone: each is slower by all that it descends from
+        run_id = rig.command("sh", str(tmp_path / "deep.sh"), "1100")
         eventually(lambda: rig.out(run_id) == "up\n", within=60)
         pid = rig.spawned(run_id)
         assert len(list(containment.tree(pid))) == 1101
