@@ -131,6 +131,8 @@ class Campaign:
         self.numbers = dict.fromkeys(SCALED, 1)
         """How many instances of a job are wanted."""
         self.has_extra = False
+        self.stopped: list[int] = []
+        """Job processes at a standstill: one without a time limit would stay so."""
         self.log_losses = 0
         """How often lines may have died with the process that had read them."""
         self.story: list[str] = []
@@ -219,7 +221,9 @@ class Campaign:
         self.signal(self.job_process(), signal.SIGKILL, "job")
 
     def stop_job_process(self) -> None:
-        self.signal(self.job_process(), signal.SIGSTOP, "job")
+        pid = self.job_process()
+        self.signal(pid, signal.SIGSTOP, "job")
+        self.stopped += [pid] if pid is not None else []
 
     def kill_fork_server(self) -> None:
         self.signal(self.part("engine.forkserver"), signal.SIGKILL, "fork server")
@@ -329,6 +333,9 @@ class Campaign:
 
     def settle(self) -> None:
         """Say by one client what is wanted of each job, so that the model knows."""
+        for pid in self.stopped:
+            self.signal(pid, signal.SIGCONT, "job")
+        self.stopped.clear()
         self.has_extra = self.luck.random() < 0.5
         self.write()
         assert self.ask("reload") is not None
