@@ -3,7 +3,7 @@
 import os
 import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -40,7 +40,8 @@ def few_processes(folder: Path, pids: set[int]) -> Iterator[Path]:
         yield group / "pids.max"
     finally:
         for pid in (group / "cgroup.procs").read_text().split():
-            (root / "cgroup.procs").write_text(pid)
+            with suppress(ProcessLookupError):  # it has ended since
+                (root / "cgroup.procs").write_text(pid)
         eventually(lambda: not (group / "cgroup.procs").read_text())
         group.rmdir()
 
