@@ -5,7 +5,7 @@ import pytest
 from world import MINUTE, SECOND, World, at, long_lived, periodic, worker
 
 from supervisor.core.effects import Effects
-from supervisor.core.events import StartRequested
+from supervisor.core.events import PauseRequested, StartRequested, StopRequested
 from supervisor.core.exits import Code
 from supervisor.core.job import Job, Limit, Overlap
 from supervisor.core.notices import Notice, Notices, is_for
@@ -100,6 +100,24 @@ def test_giving_up_is_told() -> None:
     world.tell("web", StartRequested())
     world.pass_time(2 * MINUTE)
     assert world.events() == ["failure", "give_up", "recovery"]
+
+
+def test_a_job_that_pauses_itself_has_given_up() -> None:
+    world = told(periodic(pause_after_failures=2))
+    for _ in range(2):
+        world.pass_time(5 * MINUTE)
+        world.end_of("poll", Code(1))
+    world.pass_time(20 * MINUTE)
+    assert world.events() == ["failure", "give_up"]
+    assert world.found[-1].text == "poll is paused after 2 failures in a row: exit 1"
+
+
+def test_nobody_is_told_that_a_job_is_late_which_somebody_holds_or_has_paused() -> None:
+    for order in (StopRequested(), PauseRequested()):
+        world = told(periodic(late_after=MINUTE, expect_success_within=12 * MINUTE))
+        world.tell("poll", order)
+        world.pass_time(60 * MINUTE)
+        assert world.events() == []
 
 
 def test_a_run_that_is_late_is_told_once_and_its_good_end_is_a_recovery() -> None:
