@@ -27,7 +27,7 @@ def app(tmp_path: Path) -> Iterator[Program]:
 
 
 def begin(app: Program, *options: str) -> "subprocess.Popen[str]":
-    """Start a supervisor, and return as soon as it handles TERM."""
+    """Start a supervisor, and return as soon as it handles all signals that are for it."""
     with (app.folder / "run.log").open("a") as log:
         app.supervisor = subprocess.Popen(
             [*JOBVISOR, "-f", "jobs.toml", "run", *options],
@@ -36,7 +36,7 @@ def begin(app: Program, *options: str) -> "subprocess.Popen[str]":
             stderr=subprocess.STDOUT,
             text=True,
         )
-    eventually(lambda: handles(app.pid, signal.SIGTERM))
+    eventually(lambda: handles(app.pid, signal.SIGUSR2))  # the last of them
     return app.supervisor
 
 
