@@ -66,6 +66,11 @@ class Container(Program):
         subprocess.run(["nsenter", "-t", str(self.pid), "-p", "sh", "-c", f"({command}) & exit"], check=True)
 
 
+def command_line(pid: int) -> bytes:
+    path = Path(f"/proc/{pid}/cmdline")
+    return path.read_bytes() if path.exists() else b""
+
+
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[Container]:
     if subprocess.run([*IN_A_CONTAINER, "true"], check=False, capture_output=True).returncode:
@@ -106,6 +111,21 @@ def test_a_stop_that_comes_before_the_manifest_is_read_is_not_lost(app: Containe
     eventually(lambda: app.has_begun and handles(app.pid, signal.SIGTERM))
     os.kill(app.pid, signal.SIGTERM)
     assert app.exit_code() == 0
+
+
+def test_an_upgrade_leaves_it_where_it_is(app: Container) -> None:
+    app.write(GRACEFUL)
+    app.run()
+    eventually(lambda: "up" in app.output("graceful"))
+    pid, job = app.pid, app.job("graceful")["pid"]
+    assert app.ctl("upgrade").stdout.endswith(" (pid 1)\n")
+    assert (app.pid, app.job("graceful")["pid"]) == (pid, job)
+    app.stranger("sleep 0.3")
+    [stranger] = eventually(lambda: {each for each in children(pid) if b"sleep\0" in command_line(each)})
+    eventually(lambda: not Path(f"/proc/{stranger}").exists())
+    os.kill(pid, signal.SIGTERM)
+    assert app.exit_code() == 0
+    assert app.output("graceful").splitlines()[-1].endswith(" bye")
 
 
 def test_it_fails_when_an_essential_job_gives_up(app: Container) -> None:

@@ -294,7 +294,10 @@ def test_from_systemd_253_on_a_reload_is_over_when_it_is_applied() -> None:
         machine.write("jobs.toml", SLEEPER + TICKS)
         machine.ctl("reload", UNIT)
         assert machine.job("ticks")["state"] in {"waiting", "running"}
+        assert machine.jobvisor("upgrade").returncode == 0
         machine.write("jobs.toml", SLEEPER)
+        machine.ctl("reload", UNIT)
+        machine.eventually(UNIT, ActiveState="active", StatusText="1 job ok")
         assert machine.jobvisor("reload").returncode == 0
         machine.eventually(UNIT, ActiveState="active", StatusText="1 job ok")
         machine.write("jobs.toml", "bad\n")
