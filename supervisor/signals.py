@@ -7,6 +7,7 @@ for the end ends the program where it stands, with exit code 0; after that all w
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from types import FrameType
@@ -31,6 +32,7 @@ class Signals:
 
     def stand(self) -> None:
         """Handle all of them from now on; what was held back, by who exec'd this program too, comes now."""
+        sys.unraisablehook = _unraisable
         for number in ALL:
             signal.signal(number, self._take)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ALL)
@@ -69,6 +71,12 @@ class Signals:
         """Go on after ``hold_over`` where nobody was exec'd."""
         self.hand_over(loop, handlers)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ALL)
+
+
+def _unraisable(told: "sys.UnraisableHookArgs") -> None:
+    """Say nothing of an end that ``_take`` has raised where Python has nobody to raise it to: it is remembered."""
+    if not isinstance(told.exc_value, SystemExit):
+        sys.__unraisablehook__(told)
 
 
 early = Signals()

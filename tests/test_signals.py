@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,6 +83,30 @@ def test_a_reload_that_is_asked_for_before_the_loop_turns_is_done_then(app: Prog
             supervisor.send_signal(number)
     eventually(lambda: "reload: added added" in app.log)
     assert app.job("added")["runs"] == 1
+
+
+def test_a_stop_that_comes_where_python_swallows_what_is_raised_is_kept_without_a_word() -> None:
+    """As in a callback of a weak reference, of which an import has many."""
+    code = """
+import os, signal
+from supervisor.signals import early
+
+class Odd:
+    def __init__(self, act):
+        self.act = act
+
+    def __del__(self):
+        self.act()
+
+early.stand()
+Odd(lambda: os.kill(os.getpid(), signal.SIGTERM))
+print(early._came)
+Odd(lambda: 1 / 0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == f"[{signal.SIGTERM.value}]\n"
+    assert done.stderr.count("Exception ignored") == 1
+    assert "ZeroDivisionError" in done.stderr
 
 
 @pytest.mark.parametrize("delay", [step / 100 for step in range(0, 60, 4)])
