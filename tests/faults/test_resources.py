@@ -21,11 +21,11 @@ def app(tmp_path: Path) -> Iterator[Witnessed]:
 
 
 @contextmanager
-def few_processes(folder: Path, pids: set[int]) -> Iterator[Path]:
+def few_processes(pids: set[int]) -> Iterator[Path]:
     """Put processes into a cgroup with the pids controller, version 1 or 2; yield the file of its limit."""
     roots = [Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup")]
     for root in roots:
-        group = root / f"jobvisor-test-{folder.name}"
+        group = root / f"jobvisor-test-{os.getpid()}"
         if not os.access(root / "cgroup.procs", os.W_OK):
             continue
         group.mkdir()
@@ -50,7 +50,7 @@ def test_no_fork_is_a_start_that_failed_and_is_tried_again(app: Witnessed) -> No
     app.supervise(STEADY + f'[jobs.late]\ncommand = ["sleep", "1000"]\n{QUICK}')
     steady = app.eventually_job("steady", state="running")["pid"]
     app.eventually_job("late", state="running")
-    with few_processes(app.folder, {app.part("engine.forkserver")}) as limit:
+    with few_processes({app.part("engine.forkserver")}) as limit:
         limit.write_text("1")
         late = app.job("late")["pid"]
         os.kill(late, 9)
