@@ -249,7 +249,8 @@ class Supervisor:
         """Take over what crossed the exec, in the order in which nothing is heard before who needs it is there."""
         handed = document.handover
         self._logs.take_over(handed.logs)
-        self._engine.take_over(handed.engine)
+        processes = (process_of(slot.state) for slot in self.board.slots.values())
+        self._engine.take_over(handed.engine, [process.job for process in processes if process is not None])
         await self._control.take_over(handed.control)
         self._notices.take_over(handed.notices)
         self._couriers.take_over(handed.letters)

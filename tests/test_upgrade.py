@@ -345,3 +345,19 @@ def test_the_service_manager_is_told_right_after_the_exec_and_goes_on_to_hear_of
         pinged = unit.eventually("WATCHDOG=1", after=told)
         unit.eventually("WATCHDOG=1", after=pinged)
         assert not any(message.startswith("STOPPING") for message in unit.hear())
+
+
+def test_new_code_in_which_a_target_is_lost_leaves_new_runs_to_the_old_fork_server(app: Installed) -> None:
+    app.write(
+        '[supervisor]\npreload = ["jobs.all"]\n[jobs.often]\nrun = "jobs.all:mark"\nevery = "200ms"\n',
+        all=JOBS,
+    )
+    app.run()
+    eventually(lambda: app.job("often")["runs"] > 1)
+    (app.folder / "jobs" / "all.py").write_text(JOBS.replace("def mark", "def remark"))
+    app.bump()
+    assert app.ctl("upgrade").returncode == 0
+    eventually(lambda: "new runs are still made by the fork server of the version before: job" in app.log)
+    runs = app.job("often")["runs"]
+    eventually(lambda: app.job("often")["runs"] > runs + 1)
+    assert {row["outcome"] for row in app.json("history", "often") if row["outcome"] != "missed"} == {"ok"}

@@ -7,7 +7,7 @@ stays there.
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from itertools import count
@@ -156,8 +156,13 @@ class Engine:
         self._probe_ids = count(following, -1)
         return HandedEngine(servers=self._servers.hand_over(), next_probe=following)
 
-    def take_over(self, handed: HandedEngine) -> None:
-        """Go on with what crossed an exec, in the place of ``start``; probes that were under way are ended."""
+    def take_over(self, handed: HandedEngine, jobs: Iterable[Job]) -> None:
+        """Go on with what crossed an exec, in the place of ``start``; probes that were under way are ended.
+
+        ``jobs`` are those that the processes were started for.
+        """
+        for job in jobs:
+            self._quotas.note(job)
         self._probe_ids = count(handed.next_probe, -1)
         servers = self._servers.take_over(handed.servers)
         for each in handed.servers.runs:
