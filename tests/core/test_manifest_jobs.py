@@ -590,7 +590,7 @@ def test_health_has_a_probe_and_a_rhythm() -> None:
         ('ready = { log = "(" }', 'ready.log: "(" is not a regular expression: '),
         ('ready = { tcp = "a" }', 'ready.tcp: found "a"; expected host and port such as "127.0.0.1:5432"'),
         ('ready = { tcp = "a:70000" }', 'ready.tcp: found "a:70000"; expected host and port'),
-        ('ready = { http = "https://x/" }', 'ready.http: found "https://x/"; expected an address such as'),
+        ('ready = { http = "ftp://x/" }', 'ready.http: found "ftp://x/"; expected an address such as'),
         ('ready = { log = "x" }\nlog = "null"', "ready: cannot look at the output"),
         ('health = { every = "1s" }', "health: names no probes; expected one of http, tcp, command"),
         ('health = { log = "x", tcp = "a:1" }', "health.log: unknown key"),
