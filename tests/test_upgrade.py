@@ -23,7 +23,7 @@ HELPERS = 3
 AT_WORK = 12
 """Descriptors more or less, for the runs that are under way at a moment."""
 JOBS = """
-import os, sys, time
+import time
 from pathlib import Path
 from supervisor import Worker, job
 
@@ -54,6 +54,7 @@ class Clock(Worker):
         print(f"tick {self.ticks}")
         mark()
     def call(self, message):
+        Path("called").touch()
         time.sleep(message)
         return self.ticks
 """
@@ -361,3 +362,32 @@ def test_new_code_in_which_a_target_is_lost_leaves_new_runs_to_the_old_fork_serv
     runs = app.job("often")["runs"]
     eventually(lambda: app.job("often")["runs"] > runs + 1)
     assert {row["outcome"] for row in app.json("history", "often") if row["outcome"] != "missed"} == {"ok"}
+
+
+def test_the_next_version_holds_what_was_handed_over_alone_and_its_death_ends_every_job(app: Installed) -> None:
+    app.write(ONE + '[jobs.later]\nrun = "jobs.all:sleep"\nsettle = "10ms"\n', all=JOBS)
+    app.run()
+    before = app.eventually_job("web", state="running")["pid"]
+    app.bump()
+    assert app.ctl("upgrade").returncode == 0
+    eventually(lambda: len(children(app.pid)) == HELPERS)
+    assert app.ctl("restart", "later").returncode == 0
+    helpers = children(app.pid)
+    jobs = [before, app.job("later")["pid"]]
+    os.kill(app.pid, signal.SIGKILL)
+    eventually(lambda: not any(map(is_alive, (*jobs, *helpers))), within=20)
+
+
+def test_who_waits_for_a_workers_answer_is_hung_up_on_and_the_worker_goes_on_to_answer(app: Installed) -> None:
+    app.write('[jobs.clock]\nrun = "jobs.all:Clock"\nevery = "1d"\nrun_at_start = true\n', all=JOBS)
+    app.run()
+    app.eventually_job("clock", state="waiting", runs=1)
+    waiting = client(app, "call", "clock", "6")
+    eventually((app.folder / "called").exists)
+    app.bump()
+    assert app.ctl("upgrade").returncode == 0
+    _, err = waiting.communicate(timeout=30)
+    assert waiting.returncode == 1
+    assert "the supervisor ended before it answered" in err
+    answer = app.ctl("call", "clock", "0", "--timeout", "30s")
+    assert answer.stdout == "1\n", answer.stderr
