@@ -38,7 +38,7 @@ from supervisor.core.exits import NotStarted
 from supervisor.core.job import Job
 from supervisor.core.manifest import Manifest
 from supervisor.core.notices import Notices
-from supervisor.core.runs import Dumped, Printed, RunId, SlotId
+from supervisor.core.runs import RunId, SlotId
 from supervisor.core.slot import Slot
 from supervisor.core.states import Idle, Recording, Running, Starting, Ticking, earliest, process_of
 from supervisor.core.status import Progress, Vital, iso
@@ -47,15 +47,15 @@ from supervisor.dialogue import Dialogue
 from supervisor.engine import briefing
 from supervisor.engine.accounting import account
 from supervisor.engine.engine import Engine, Output
-from supervisor.engine.redaction import redacted
 from supervisor.engine.strangers import Strangers
 from supervisor.engine.tree import tree
 from supervisor.engine.vitals import Vitals
 from supervisor.errors import JobvisorError
-from supervisor.handover import Awaited, Document, Handover
+from supervisor.handover import Document, Handover
 from supervisor.helpers import Standby
 from supervisor.history.recovery import Recovered
 from supervisor.history.thread import History
+from supervisor.lastwords import LastWords
 from supervisor.logs.client import LogProcess
 from supervisor.narrator import narrate
 from supervisor.notify.couriers import Couriers
@@ -129,7 +129,6 @@ class Supervisor:
         self._interrupts = 0
         self._hups = 0
         """Reloads by a signal that have not ended."""
-        self._awaited: dict[RunId, Awaited] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._clock = clock.Clock(self._loop, self._time_passed, self._time_passed)
         self._history = History(
@@ -149,13 +148,14 @@ class Supervisor:
             standby=helpers.log_process,
             matched=lambda run_id: self.take(Ready(run_id)),
         )
+        self._last_words = LastWords(self._logs, self._history, self._runs_of, self._in_background)
         self._checkpoints = Checkpoints(Path(settings.state_dir), warn=logger.warning)
         self._engine = Engine(
             loop=self._loop,
             report=self.take,
             settings=helpers.settings,
             warn=logger.warning,
-            stacked=self._keep_stack,
+            stacked=self._last_words.keep_stack,
             checkpointed=self._checkpoints.ask,
             standby=helpers.fork_server,
         )
@@ -177,7 +177,7 @@ class Supervisor:
             logger.warning,
             narrate,
             self.waiters.notice,
-            self._record_output,
+            self._last_words.notice,
             self._service.notice,
             self.lookers.notice,
             self._tell_people,
@@ -258,7 +258,7 @@ class Supervisor:
         for slot in list(self.board.slots.values()):
             self._look_again(slot)
         for awaited in handed.awaited:
-            self._keep_output(awaited)
+            self._last_words.keep(awaited)
         self._strangers.notice()
         self._service.go_on(handed.service, self.board.slots.values(), clock.now())
         self._sample_vitals()
@@ -296,7 +296,7 @@ class Supervisor:
             logs=self._logs.hand_over(),
             control=self._control.hand_over(),
             records=self._history.unwritten,
-            awaited=tuple(self._awaited.values()),
+            awaited=self._last_words.awaited,
             notices=self._notices.hand_over(),
             letters=self._couriers.hand_over(),
             service=self._service.hand_over(),
@@ -454,6 +454,9 @@ class Supervisor:
     def _beside(self, slot_id: SlotId) -> list[Slot]:
         return [self.board.slots[lane] for lane in self.board.lanes(slot_id)]
 
+    def _runs_of(self, run_id: RunId) -> tuple[RunId, ...]:
+        return self.board.runs_of(run_id)
+
     def _hindrance(self, slot: Slot) -> str | None:
         return hindrance(self.board.tree, slot)
 
@@ -506,33 +509,6 @@ class Supervisor:
             self._loop.call_soon(self.take, SpawnFailed(order.run.run_id, failed))
             return
         self._engine.spawn(order, Output(stdout, stderr))
-
-    def _record_output(self, change: Change) -> None:
-        """Have the last lines of a failed run put into its record; a Worker's tick prints through its process."""
-        row = change.ended
-        if row is not None and row.outcome.is_failure:
-            process = process_of(change.before.state)
-            printed_by = process.run.run_id if process else row.run.run_id
-            self._keep_output(Awaited(run_id=row.run.run_id, printed_by=printed_by, job=change.before.job))
-
-    def _keep_output(self, awaited: Awaited) -> None:
-        self._awaited[awaited.run_id] = awaited
-        self._in_background(self._keep_last_lines(awaited))
-
-    async def _keep_last_lines(self, awaited: Awaited) -> None:
-        """Put the last lines of output into the record of a failure, without the secrets of the job's environment."""
-        lines = await self._logs.tail(awaited.printed_by)
-        if lines:
-            environ = {**os.environ, **awaited.job.process.env}
-            kept = tuple(redacted(line, environ) for line in lines)
-            self._history.keep([Printed(run_id=awaited.run_id, lines=kept)])
-        del self._awaited[awaited.run_id]
-
-    def _keep_stack(self, run_id: RunId, text: str) -> None:
-        """Put the stacks of a process that takes too long into its log and the records of the runs it has."""
-        self._logs.write(run_id, f"jobvisor: run {run_id} takes too long; its stacks before it is stopped:\n{text}")
-        rows = self.board.runs_of(run_id)
-        self._history.keep([Dumped(run_id=each, stack=text) for each in rows])
 
     def _tell_people(self, change: Change) -> None:
         self._couriers.send(self._notices.notice(change))
