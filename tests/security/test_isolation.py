@@ -79,7 +79,7 @@ def test_a_job_of_a_user_reaches_neither_the_supervisor_nor_another_job(app: Pro
     manifest = f'[jobs.other]\nrun = "jobs.other:run"\nuser = "{other_user}"\n'
     app.write(manifest, other=OTHER, pries=PRIES)
     app.run()
-    eventually(lambda: "secret" in app.output("other"))
+    eventually(lambda: "secret" in app.output("other"), within=30)
     other = app.job("other")["pid"]
     parts = [app.pid, app.part("engine.forkserver"), app.part("logs.process")]
     pries = '[jobs.pries]\nrun = "jobs.pries:pries"\nuser = "nobody"\nrestart = "never"\nlog = { timestamps = false }\n'
