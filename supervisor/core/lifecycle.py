@@ -221,6 +221,8 @@ def _next(slot: Slot, event: Event, now: Now, context: Context) -> Step:  # noqa
             return slot, ()
         case ((Recording() | Blocked()), RestartRequested(cause=cause)):
             return ending.stop(replace(slot, wanted=Wanted.UP, window=(), streak=0), cause, now, context)
+        case Waiting(), RestartRequested() if not context.cleared:  # with its group, which comes to it again
+            return starting.begin(replace(slot, window=(), streak=0), Trigger.MANUAL, now, context)
         case _, RestartRequested():
             return starting.by_hand(replace(slot, window=(), streak=0), now, context)
         case _, PauseRequested():

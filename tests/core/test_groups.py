@@ -11,6 +11,7 @@ from supervisor.core.exits import Code, Exit
 from supervisor.core.job import Backoff as BackoffRule
 from supervisor.core.job import Job, Limit, OnGiveUp, Restart
 from supervisor.core.runs import SlotId
+from supervisor.core.states import Stopping
 from supervisor.core.tree.group import Group, Strategy
 from supervisor.core.tree.reasons import hindrance, why
 from supervisor.core.tree.report import report_groups
@@ -284,6 +285,27 @@ def test_a_periodic_member_is_released_and_held_back_with_its_group() -> None:
     assert tree.word("poll") == "barred"
     tree.order(StartRequested(), "g")
     assert tree.word("poll") == "waiting"
+
+
+def test_a_periodic_member_is_not_run_while_its_group_is_restarted_by_hand() -> None:
+    job = replace(periodic("poll"), group="g")
+    tree = Tree(member("a", stop_timeout=None), job, groups=(group(),), obedient=False)
+    tree.perform(tree.board.tell([], RestartRequested(), tree.now, ["g"]))
+    assert tree.word("poll") == "barred"
+    tree.until(tree.now.wall + 301 * SECOND)
+    assert tree.word("poll") == "barred", "it is due, and those before it are still going down"
+    tree.end_of("a")
+    tree.until(tree.now.wall + SECOND)
+    assert tree.word("a") == "running"
+    assert tree.word("poll") != "barred"
+
+
+def test_an_instance_that_is_taken_away_holds_nobody_up() -> None:
+    pair = replace(member("a", stop_timeout=None), instances=2)
+    tree = Tree(pair, member("b"), groups=(group(strategy=REST),), obedient=False)
+    tree.perform(tree.board.scale("a", 1, tree.now))
+    assert isinstance(tree.board.slots[SlotId("a", 2)].state, Stopping)
+    assert tree.falls("b") == "+b"
 
 
 def test_a_reload_restarts_nobody_and_its_limit_counts_in_the_running_window() -> None:

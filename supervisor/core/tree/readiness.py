@@ -14,6 +14,7 @@ from supervisor.core.states import (
     Running,
     Stopped,
     Ticking,
+    Wanted,
     is_at_rest,
 )
 
@@ -33,7 +34,12 @@ def is_ready(slot: Slot) -> bool:
 
 
 def is_met(slot: Slot) -> bool:
-    """Tell whether those ``after`` a slot may start: it is ready, has ended well, or is not meant to run."""
+    """Tell whether those ``after`` a slot may start: it is ready, has ended well, or is not meant to run.
+
+    An instance that is being taken away is waited for no more.
+    """
+    if slot.wanted is Wanted.REMOVED:
+        return True
     match slot.state:
         case Finished() | Disabled() | Stopped():
             return True
@@ -45,7 +51,7 @@ def releases(slot: Slot, *, holds: bool) -> bool:
     match slot.state:
         case Failed():
             return True
-        case Stopped():
+        case Stopped() if slot.wanted is not Wanted.REMOVED:
             return not holds
     return is_met(slot)
 
