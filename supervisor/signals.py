@@ -46,6 +46,8 @@ class Signals:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, handlers)
         for number, handler in handlers.items():
             loop.add_signal_handler(number, handler)
+        # a flood that fills it is no news; to warn of it, CPython takes a lock in its handler (3.13 can hang on it)
+        signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)
         came, self._came = self._came, []
         for number in came:
             loop.call_soon(handlers[number])

@@ -125,6 +125,7 @@ def test_a_stop_that_is_asked_for_again_and_again_is_still_a_clean_end(app: Prog
     while supervisor.poll() is None:
         supervisor.send_signal(signal.SIGTERM)
     assert supervisor.returncode == 0
+    assert "Exception ignored" not in app.log
 
 
 def test_a_stop_while_modules_are_preloaded_does_not_wait_for_them(app: Program) -> None:
