@@ -96,7 +96,7 @@ def end(path: str) -> None:
 
 def clear(path: str) -> None:
     """Remove the cgroups in a cgroup; those in use stay."""
-    for each in _inside(path):
+    for each in inside(path):
         if each != path:
             _remove(each)
 
@@ -134,7 +134,7 @@ def _is_delegated(path: str) -> bool:
 
 def _hand_on(ours: str, path: str, wanted: Sequence[str]) -> tuple[str, ...]:
     """Have the wanted controllers count in ``path``, as far as they can be had; return those that do."""
-    offered = [name for name in wanted if name in _read(f"{ours}/cgroup.controllers").split()]
+    offered = [name for name in wanted if name in read(f"{ours}/cgroup.controllers").split()]
     if not offered:
         return ()
     if os.path.exists(f"{ours}/cgroup.type"):  # not the root, the one cgroup that may have both
@@ -143,12 +143,12 @@ def _hand_on(ours: str, path: str, wanted: Sequence[str]) -> tuple[str, ...]:
         for name in offered:
             with suppress(OSError):  # somebody else's process is in it
                 _write(f"{folder}/cgroup.subtree_control", f"+{name}")
-    return tuple(name for name in offered if name in _read(f"{path}/cgroup.subtree_control").split())
+    return tuple(name for name in offered if name in read(f"{path}/cgroup.subtree_control").split())
 
 
 def _make_room(ours: str) -> None:
     """Move this process and its helpers into a cgroup below, unless others are here too."""
-    here = {int(pid) for pid in _read(f"{ours}/cgroup.procs").split()}
+    here = {int(pid) for pid in read(f"{ours}/cgroup.procs").split()}
     if here <= {os.getpid(), *own_children()}:
         os.makedirs(f"{ours}/supervisor", exist_ok=True)
         for pid in here:
@@ -211,7 +211,7 @@ def kill(path: str) -> None:
 
 def _kill_each(path: str) -> None:
     killed: set[str] = set()
-    while fresh := {pid for each in _inside(path) for pid in _read(f"{each}/cgroup.threads").split()} - killed:
+    while fresh := {pid for each in inside(path) for pid in read(f"{each}/cgroup.threads").split()} - killed:
         for thread in fresh:
             with suppress(OSError):
                 _kill_process(path, thread)
@@ -220,9 +220,7 @@ def _kill_each(path: str) -> None:
 
 def _kill_process(path: str, thread: str) -> None:
     """Kill the process of a thread that was in a cgroup, not one that has got its number since."""
-    of = next(
-        (line.split()[1] for line in _read(f"/proc/{thread}/status").splitlines() if line.startswith("Tgid:")), ""
-    )
+    of = next((line.split()[1] for line in read(f"/proc/{thread}/status").splitlines() if line.startswith("Tgid:")), "")
     if not of:
         return
     pidfd = os.pidfd_open(int(of))
@@ -235,7 +233,7 @@ def _kill_process(path: str, thread: str) -> None:
 
 def is_empty(path: str) -> bool:
     """Tell whether no process is left in a cgroup and below."""
-    return not _is_populated(_read(f"{path}/cgroup.events").encode())
+    return not _is_populated(read(f"{path}/cgroup.events").encode())
 
 
 def open_events(path: str) -> int:
@@ -250,7 +248,7 @@ def is_told_empty(events: int) -> bool:
 
 def holds(path: str, pid: int) -> bool:
     """Tell whether a process, a zombie too, is of this cgroup or of one below it."""
-    inside = _read(f"/proc/{pid}/cgroup")
+    inside = read(f"/proc/{pid}/cgroup")
     name = os.path.basename(path)
     return any(line.startswith("0::") and f"/{name}/" in f"{line}/" for line in inside.splitlines())
 
@@ -265,8 +263,8 @@ class Toll(NamedTuple):
 
 def leave(path: str) -> Toll:
     """Remove the cgroup of a run that is over, and return what it has counted."""
-    cpu = _count(f"{path}/cpu.stat", "usage_usec")
-    killed = _count(f"{path}/memory.events", "oom_kill")
+    cpu = int(figures(f"{path}/cpu.stat").get("usage_usec", 0))
+    killed = int(figures(f"{path}/memory.events").get("oom_kill", 0))
     _remove(path)
     return Toll(cpu / 1_000_000, killed > 0)
 
@@ -276,12 +274,12 @@ def _remove(path: str) -> None:
     try:
         os.rmdir(path)
     except OSError:
-        for each in _inside(path):
+        for each in inside(path):
             with suppress(OSError):
                 os.rmdir(each)
 
 
-def _inside(path: str) -> Iterator[str]:
+def inside(path: str) -> Iterator[str]:
     """Yield a cgroup after those in it."""
     for folder, _, _ in os.walk(path, topdown=False):
         yield folder
@@ -291,15 +289,13 @@ def _is_populated(events: bytes) -> bool:
     return b"populated 1" in events
 
 
-def _count(path: str, name: str) -> int:
-    for line in _read(path).splitlines():
-        key, _, value = line.partition(" ")
-        if key == name:
-            return int(value)
-    return 0
+def figures(path: str) -> dict[str, str]:
+    """Return what a file with a name and a number a line says; nothing where it is gone."""
+    pairs = (line.partition(" ") for line in read(path).splitlines())
+    return {name: number for name, _, number in pairs}
 
 
-def _read(path: str) -> str:
+def read(path: str) -> str:
     """Return what a file says; nothing where it is gone."""
     try:
         with open(path) as file:
