@@ -28,7 +28,7 @@ class Scaled(click.types.StringParamType):
         from click.shell_completion import CompletionItem  # noqa: PLC0415  # only when TAB was pressed
 
         given = _given(ctx)
-        jobs = _jobs(Place(given.get("manifest"), given.get("socket")))
+        jobs = _jobs(given)
         counts = Counter(job["name"] for job in jobs)
         typed = {change.partition("=")[0] for change in given.get("changes") or ()}
         return [
@@ -51,7 +51,7 @@ class JobName(click.types.StringParamType):
         from click.shell_completion import CompletionItem  # noqa: PLC0415  # only when TAB was pressed
 
         given = _given(ctx)
-        jobs = _jobs(Place(given.get("manifest"), given.get("socket")))
+        jobs = _jobs(given)
         labels = {f"{job['name']}:{job['instance']}" if ":" in incomplete else job["name"]: job for job in jobs}
         typed = set(given.get("names") or ())
         return [
@@ -66,8 +66,9 @@ def _given(ctx: click.Context) -> dict[str, Any]:
     return {**ctx.find_root().params, **{name: value for name, value in ctx.params.items() if value}}
 
 
-def _jobs(place: Place) -> list[dict[str, Any]]:
+def _jobs(given: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the jobs as the supervisor knows them, else the manifest; none where neither can tell."""
+    place = Place(given.get("manifest"), given.get("socket"))
     try:
         with place.connect() as client:
             jobs: list[dict[str, Any]] = client.ask("status", {}, ANSWER_WITHIN)["jobs"]
