@@ -11,7 +11,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
@@ -24,6 +24,8 @@ from supervisor.values import dataclass
 _BLOCK = 64 * 1024
 _MOST = 1000
 """Files of one look, where the one that was followed is gone."""
+_TICK = timedelta(milliseconds=10)
+"""The time of a file is that of the kernel's last tick before it was written to (HZ of 100 and more)."""
 _STAMP = len("2026-11-24T12:00:00.123Z ")
 
 
@@ -146,8 +148,11 @@ class Track:
     def lines_backwards(self, found: Sequence[Opened], wish: Wish) -> Iterator[tuple[Line, datetime]]:
         """Yield the wanted lines, youngest first, each with the time that it counts as written at."""
         for opened in found:
-            if wish.since and opened.written_at < wish.since:
-                return
+            written_at = opened.written_at
+            if wish.since and written_at < wish.since:
+                if written_at + _TICK < wish.since:
+                    return
+                written_at = wish.since
             untimed: list[Line] = []
             for raw in _backwards(opened.file, opened.end):
                 line = self._line(raw)
@@ -161,8 +166,8 @@ class Track:
                 if wish.since and line.at < wish.since:
                     return
             for written in untimed:
-                if wish.takes(written, opened.written_at):
-                    yield written, opened.written_at
+                if wish.takes(written, written_at):
+                    yield written, written_at
 
     def fresh(self) -> Iterator[tuple[Line, datetime]]:
         """Yield the lines that were written since the last look, over any number of rotations."""

@@ -96,6 +96,14 @@ def test_files_without_times_are_merged_by_when_they_were_written(tmp_path: Path
     assert texts(last(tmp_path, ["late", "early"], Wish(since=at(5)))) == ["late 1", "late 2"]
 
 
+@pytest.mark.parametrize("text", [stamped(5.243, "late"), "late\n"], ids=["timed", "untimed"])
+def test_a_file_whose_time_is_that_of_the_last_tick_still_has_what_was_written_since(tmp_path: Path, text: str) -> None:
+    (tmp_path / "web.log").write_text(text)
+    os.utime(tmp_path / "web.log", (at(5.236).timestamp(), at(5.236).timestamp()))
+    assert texts(last(tmp_path, ["web"], Wish(since=at(5.240)))) == ["late"]
+    assert last(tmp_path, ["web"], Wish(since=at(5.300))) == []
+
+
 def test_since_and_until_include_their_instants(tmp_path: Path) -> None:
     (tmp_path / "web.log").write_text("".join(stamped(second, f"{second}") for second in range(10)))
     assert texts(last(tmp_path, ["web"], Wish(since=at(3), until=at(5)))) == ["3", "4", "5"]
