@@ -160,7 +160,7 @@ def _one(slots: Sequence[Slot]) -> Slot:
     """
     if len(slots) == 1:
         return slots[0]
-    raise ControlError(1, several([slot.label for slot in slots]))
+    raise ControlError(2, several([slot.label for slot in slots]))
 
 
 def _run_id(slot: Slot) -> RunId:

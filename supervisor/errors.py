@@ -17,6 +17,10 @@ class ManifestError(JobvisorError):
         self.problems = problems
 
 
+class WrongUsageError(JobvisorError):
+    """A word of the command line that means nothing where it stands."""
+
+
 class NoSupervisorError(JobvisorError):
     """No supervisor answers on the control socket."""
 

@@ -134,12 +134,12 @@ def test_what_cannot_be_asked_says_why(talking: Program) -> None:
     assert refused(talking, "state", "web:1") == (
         "web:1 is no Worker, and only Workers are spoken to: it runs a function"
     )
-    assert refused(talking, "cast", "web") == "2 are meant (web:1, web:2); name one of them"
-    assert refused(talking, "call", "*") == "5 are meant (counter, keeper, web:1, …); name one of them"
+    assert refused(talking, "cast", "web", code=2) == "2 are meant (web:1, web:2); name one of them"
+    assert refused(talking, "call", "*", code=2) == "5 are meant (counter, keeper, web:1, …); name one of them"
     assert refused(talking, "call", "counter", '"set"') == (
         "counter: its answer is no JSON: Object of type set is not JSON serializable"
     )
-    assert refused(talking, "call", "counter", "{op: 1}").startswith("not JSON: {op: 1}: ")
+    assert refused(talking, "call", "counter", "{op: 1}", code=2).startswith("not JSON: {op: 1}: ")
     talking.ctl("stop", "counter")
     assert refused(talking, "call", "counter") == "counter is stopped: it has no process"
     assert "--timeout" in talking.ctl("call", "counter", "--timeout", "soon").stderr
@@ -239,8 +239,8 @@ def test_signal_reaches_the_jobs_own_process(app: Program) -> None:
 
 
 def test_a_signal_that_cannot_be_sent_says_why(talking: Program) -> None:
-    assert refused(talking, "signal", "program", "NOPE").startswith('"NOPE" is not a signal: expected')
-    assert refused(talking, "signal", "program", "0").startswith('"0" is not a signal')
+    assert refused(talking, "signal", "program", "NOPE", code=2).startswith('"NOPE" is not a signal: expected')
+    assert refused(talking, "signal", "program", "0", code=2).startswith('"0" is not a signal')
     assert refused(talking, "signal", "nobody", "HUP", code=4).startswith('no job "nobody"')
     talking.ctl("stop", "program")
     assert refused(talking, "signal", "program", "HUP") == "program: is stopped, it has no process"
@@ -282,7 +282,7 @@ def test_what_has_no_stack_says_why(talking: Program) -> None:
         "program runs a command: only a Python function or Worker (`run`) can show its stack"
     )
     assert is_alive(talking.job("program")["pid"])
-    assert refused(talking, "stack", "web") == "2 are meant (web:1, web:2); name one of them"
+    assert refused(talking, "stack", "web", code=2) == "2 are meant (web:1, web:2); name one of them"
     assert refused(talking, "stack", "nobody", code=4).startswith('no job "nobody"')
     pid = talking.job("web")["pid"]
     os.kill(pid, signal.SIGSTOP)

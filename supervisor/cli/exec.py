@@ -9,8 +9,8 @@ from supervisor.cli.commands import command as jobvisor
 from supervisor.cli.place import Place
 from supervisor.core.job import Job
 from supervisor.core.manifest import Manifest
-from supervisor.core.names import Unmatched, select
-from supervisor.errors import JobvisorError, NoSuchJobError
+from supervisor.core.names import Unmatched, select, several
+from supervisor.errors import NoSuchJobError, WrongUsageError
 from supervisor.load import load
 
 
@@ -38,5 +38,5 @@ def _chosen(manifest: Manifest, name: str) -> tuple[Job, int]:
         raise NoSuchJobError(str(chosen))
     found = [slots[label] for label in chosen]
     if any(job is not found[0][0] for job, _ in found):
-        raise JobvisorError(f'"{name}" means {len(found)} jobs; name one of them')
+        raise WrongUsageError(several(list(dict.fromkeys(job.name for job, _ in found))))
     return found[0]

@@ -22,7 +22,7 @@ from supervisor.core.forecast import Known, foresee
 from supervisor.core.manifest import Manifest
 from supervisor.core.names import Unmatched, select
 from supervisor.core.schedule import zone
-from supervisor.errors import JobvisorError, NoSuchJobError
+from supervisor.errors import NoSuchJobError, WrongUsageError
 from supervisor.history import query
 from supervisor.load import load
 from supervisor.localzone import local_zone
@@ -52,7 +52,7 @@ def command(  # its options
     try:
         until = since + _duration(span)
     except OverflowError:
-        raise JobvisorError(f'--for "{span}": ends behind the year 9999') from None
+        raise WrongUsageError(f'--for "{span}": ends behind the year 9999') from None
     known = _known(manifest, now)
     settings = manifest.settings
     rules = Rules(root=settings.root_limit, max_running=settings.max_running)
@@ -82,9 +82,9 @@ def _duration(text: str) -> timedelta:
     try:
         span = parse_duration(text)
     except ValueError as error:
-        raise JobvisorError(f'--for "{text}": {error}') from error
+        raise WrongUsageError(f'--for "{text}": {error}') from error
     if not span:
-        raise JobvisorError(f'--for "{text}": must be more than zero')
+        raise WrongUsageError(f'--for "{text}": must be more than zero')
     return span
 
 

@@ -19,7 +19,7 @@ from supervisor.cli.instants import past
 from supervisor.cli.place import Place
 from supervisor.core.job import LogMode
 from supervisor.core.names import Unmatched, select
-from supervisor.errors import JobvisorError, NoSuchJobError
+from supervisor.errors import JobvisorError, NoSuchJobError, WrongUsageError
 from supervisor.history import query
 from supervisor.logs.reader import Line, Wish, follow, labels, last
 from supervisor.values import replace
@@ -146,4 +146,4 @@ def _pattern(text: str | None) -> re.Pattern[str] | None:
     try:
         return re.compile(text) if text is not None else None
     except re.error as error:
-        raise JobvisorError(f'--grep "{text}" is not a regular expression: {error}') from error
+        raise WrongUsageError(f'--grep "{text}" is not a regular expression: {error}') from error

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 from supervisor.cli.output import hush
 from supervisor.cli.place import Place
-from supervisor.errors import ControlError, JobvisorError, NoSuchJobError, NoSupervisorError
+from supervisor.errors import ControlError, JobvisorError, NoSuchJobError, NoSupervisorError, WrongUsageError
 
 FAILED = 1
+WRONG_USAGE = 2
 NOT_THERE = 4
 INTERRUPTED = 130
 
@@ -89,6 +90,8 @@ def _code(error: JobvisorError) -> int:
     match error:
         case ControlError(code=code):
             return code
+        case WrongUsageError():
+            return WRONG_USAGE
         case NoSupervisorError() | NoSuchJobError():
             return NOT_THERE
     return FAILED

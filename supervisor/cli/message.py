@@ -7,7 +7,7 @@ import click
 
 from supervisor.cli.place import Place
 from supervisor.core.durations import parse_duration
-from supervisor.errors import JobvisorError
+from supervisor.errors import WrongUsageError
 
 GRACE = 5.0
 """Seconds that the supervisor has beyond the time that the Worker has."""
@@ -29,12 +29,12 @@ def parsed(text: str) -> Any:
     """Return the JSON value that a person typed.
 
     Raises:
-        JobvisorError: it is none.
+        WrongUsageError: it is none.
     """
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise JobvisorError(f"not JSON: {text[:80]}: {error}; a text is written as '\"text\"'") from None
+        raise WrongUsageError(f"not JSON: {text[:80]}: {error}; a text is written as '\"text\"'") from None
 
 
 def ask(place: Place, method: str, name: str, content: Any, within: float) -> Any:

@@ -21,7 +21,7 @@ from supervisor.cli.table import aligned
 from supervisor.core.durations import parse_duration
 from supervisor.core.job import Job
 from supervisor.core.schedule import Cron, Every, Reboot, Schedule, ScheduleError, parse_cron, zone
-from supervisor.errors import JobvisorError
+from supervisor.errors import JobvisorError, WrongUsageError
 from supervisor.localzone import local_zone
 
 SHORTEST = timedelta(milliseconds=100)
@@ -84,7 +84,7 @@ def command(  # its options
         place_zone = local_zone(os.environ) if timezone == "local" else zone("UTC" if timezone is None else timezone)
     except ScheduleError as error:
         raise JobvisorError(str(error)) from error
-    start = clock.now().wall if after_text is None else instant("--after", after_text, place_zone)
+    start = clock.now().wall if after_text is None else _after(after_text, place_zone)
     schedule: Schedule
     if every is not None:
         schedule = _interval(every, start)
@@ -96,6 +96,13 @@ def command(  # its options
     times = [_shown(at, place_zone) for at in islice(after(schedule, start), count)]
     print(json.dumps(times) if as_json else "\n".join(times))
     return 0
+
+
+def _after(text: str, place_zone: tzinfo) -> datetime:
+    try:
+        return instant("--after", text, place_zone)
+    except WrongUsageError as error:
+        raise JobvisorError(str(error)) from error  # what `next` cannot read is its answer, and never wrong usage
 
 
 def _interval(text: str, start: datetime) -> Every:

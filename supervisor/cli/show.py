@@ -20,7 +20,7 @@ from supervisor.core.names import Unmatched, select, several
 from supervisor.core.schedule import Delay, Every, next_due
 from supervisor.core.show import settings, upcoming
 from supervisor.core.status import iso
-from supervisor.errors import ControlError, JobvisorError, NoSuchJobError, NoSupervisorError
+from supervisor.errors import JobvisorError, NoSuchJobError, NoSupervisorError, WrongUsageError
 from supervisor.history import query, table
 from supervisor.load import load
 
@@ -68,7 +68,7 @@ def _from_files(place: Place, name: str) -> dict[str, Any]:
         raise NoSuchJobError(str(chosen))
     meant = {labels[label].name: labels[label] for label in chosen}
     if len(meant) > 1:
-        raise ControlError(2, several(list(meant)))
+        raise WrongUsageError(several(list(meant)))
     [job] = meant.values()
     return {
         "name": job.name,

@@ -10,7 +10,7 @@ from supervisor.cli.commands import as_json
 from supervisor.cli.commands import command as jobvisor
 from supervisor.cli.place import Place
 from supervisor.core.durations import parse_signal
-from supervisor.errors import JobvisorError
+from supervisor.errors import WrongUsageError
 
 
 @jobvisor(name="signal")
@@ -36,4 +36,4 @@ def _number(text: str) -> int:
     try:
         return parse_signal(text)
     except ValueError as error:
-        raise JobvisorError(f'"{text}" is not a signal: {error}') from None
+        raise WrongUsageError(f'"{text}" is not a signal: {error}') from None

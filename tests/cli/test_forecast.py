@@ -127,9 +127,9 @@ def test_without_a_scheduled_job_there_is_nothing_to_see(jobvisor: Shell) -> Non
     [["--for", "5x"], ["--for", "0s"], ["--for", "-1h"], ["--at", "soon"], ["--at", "9999-12-31"], ["--for", ""]],
     ids=" ".join,
 )
-def test_what_is_no_time_is_1_with_the_reason(jobvisor: Shell, arguments: list[str]) -> None:
+def test_what_is_no_time_is_wrong_usage_with_the_reason(jobvisor: Shell, arguments: list[str]) -> None:
     done = jobvisor("forecast", *arguments)
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 1
 
 

@@ -113,6 +113,6 @@ def test_failures_are_counted_since_a_time(recorded: Shell) -> None:
     assert recorded("errors", "api").stdout == "no failures\n"
     done = recorded("errors", "--since", "yesterday")
     assert (done.returncode, done.stderr) == (
-        1,
+        2,
         '--since "yesterday" is neither a time (ISO 8601) nor a duration such as "1h"\n',
     )

@@ -90,8 +90,8 @@ def test_twenty_lines_are_shown_and_all_since_a_time(jobvisor: Shell, tmp_path: 
     [
         (["wbe"], 4, 'no job "wbe"; did you mean "web"?'),
         (["--run", "41"], 4, "no run 41 is recorded"),
-        (["--grep", "("], 1, '--grep "(" is not a regular expression'),
-        (["--since", "yesterday"], 1, '--since "yesterday" is neither a time'),
+        (["--grep", "("], 2, '--grep "(" is not a regular expression'),
+        (["--since", "yesterday"], 2, '--since "yesterday" is neither a time'),
         (["--run", "41", "web"], 2, "--run says already whose lines"),
         (["-n", "-1"], 2, "-n"),
     ],

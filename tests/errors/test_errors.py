@@ -223,7 +223,7 @@ PASSED_ON = {"supervisor", "timezone", "env_file", "; expected "}
 """The longest literals of errors whose text is another's."""
 ERRORS = {
     "JobvisorError", "NoSupervisorError", "NoSuchJobError", "ControlError", "AlreadyRunningError", "NewerSchemaError",
-    "OlderSchemaError", "UsageError", "BadParameter", "ScheduleError", "Fault", "refused",
+    "OlderSchemaError", "UsageError", "WrongUsageError", "BadParameter", "ScheduleError", "Fault", "refused",
 }  # fmt: skip
 
 
