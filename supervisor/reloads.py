@@ -11,7 +11,7 @@ from loguru import logger
 from supervisor import clock
 from supervisor.aside import aside
 from supervisor.core.board import Board
-from supervisor.core.differences import Effect, in_force, settings_differences
+from supervisor.core.differences import Effect, emptied, in_force, settings_differences
 from supervisor.core.effects import Effects
 from supervisor.core.events import Cause, RestartRequested, TargetMissing
 from supervisor.core.job import Job
@@ -128,11 +128,20 @@ class Reloads:
             raise JobvisorError("\n".join(lost))
 
     async def _loaded(self) -> Manifest:
+        """Return the edited manifest.
+
+        Raises:
+            ManifestError: every problem of it; or a file of it is empty, which removes no job.
+        """
         path = self._loop.manifest.path
         try:
-            return await aside(partial(load, Path(path), os.environ))
+            manifest = await aside(partial(load, Path(path), os.environ))
         except OSError as error:
             raise ManifestError((f"cannot read {path}: {error.strerror or error}",)) from error
+        lost = emptied(self._loop.manifest, manifest)
+        if lost:
+            raise ManifestError(lost)
+        return manifest
 
     def _planned(self, manifest: Manifest) -> Plan:
         settings = settings_differences(self._loop.manifest, manifest)

@@ -97,6 +97,23 @@ def settings_differences(old: Manifest, new: Manifest) -> tuple[Difference, ...]
     )
 
 
+def emptied(old: Manifest, new: Manifest) -> tuple[str, ...]:
+    """Return a sentence for each file with nothing in it where jobs stood: so an editor leaves it between two writes.
+
+    An edit that leaves no job is believed where the file says anything at all.
+    """
+    found: list[str] = []
+    for file in new.blank:
+        names = [job.name for job in old.jobs if job.where.rpartition(":")[0] == file]
+        if names:
+            few = f"{', '.join(names[:3])}{', …' if len(names) > 3 else ''}"
+            found.append(
+                f"{file}:1: it is empty, and jobs were in it ({few}); was it saved whole? "
+                "A file without jobs says so by an empty [jobs]"
+            )
+    return tuple(found)
+
+
 def in_force(old: Settings, new: Settings, *, code: bool) -> Settings:
     """Return the settings that count once ``new`` is applied, with fresh ``code`` or without: some wait for more."""
     waiting = _NEXT_START if code else _NEXT_START | _CODE

@@ -112,6 +112,29 @@ def test_a_new_job_whose_target_is_missing_has_not_come_up(app: Program) -> None
     assert "create that file" in done.stderr
 
 
+def test_what_an_editor_leaves_between_two_writes_removes_no_job(app: Program) -> None:
+    app.write(WEB)
+    app.run()
+    pid = app.eventually_job("web", state="running")["pid"]
+    (app.folder / "jobs.toml").write_text("")
+    said = (
+        "jobs.toml:1: it is empty, and jobs were in it (web); was it saved whole? "
+        "A file without jobs says so by an empty [jobs]"
+    )
+    for order in (["reload", "--plan"], ["reload"], ["reload", "--now", "--code"]):
+        done = app.ctl(*order)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.splitlines() == [said, "nothing was changed"]
+    os.kill(app.pid, signal.SIGHUP)
+    eventually(lambda: "it is empty, and jobs were in it" in app.log)
+    assert app.job("web")["pid"] == pid
+    app.write(WEB)
+    assert app.ctl("reload").stdout == "nothing has changed\n"
+    app.write("[jobs]\n")
+    assert app.ctl("reload").stdout == "web: removed\n"
+    eventually(lambda: not is_alive(pid))
+
+
 def test_a_disabled_and_an_enabled_job_are_said_so(app: Program) -> None:
     app.write(WEB)
     app.run()

@@ -1,7 +1,7 @@
 import pytest
 from manifests import job, parsed
 
-from supervisor.core.differences import Effect, differences, effect, in_force, settings_differences
+from supervisor.core.differences import Effect, differences, effect, emptied, in_force, settings_differences
 from supervisor.core.kind import Kind
 from supervisor.values import replace
 
@@ -90,6 +90,26 @@ def test_what_waits_for_new_code_or_the_next_start_is_told_again_until_then() ->
         now = replace(new, settings=in_force(old.settings, new.settings, code=code))
         assert {each.key for each in settings_differences(now, new)} == keys
         assert {each.key for each in settings_differences(now, old)} == {"max_running", "preload"} - keys
+
+
+@pytest.mark.parametrize("text", ["", "\n", "# jobs.toml\n"])
+def test_a_file_with_nothing_in_it_is_no_edit_that_removes_its_jobs(text: str) -> None:
+    many = parsed("".join(f'[jobs.{name}]\ncommand = "x"\n' for name in "abcd"), more='[jobs.e]\ncommand = "x"\n')
+    hint = "was it saved whole? A file without jobs says so by an empty [jobs]"
+    assert emptied(many, parsed(text, more='[jobs.e]\ncommand = "x"\n')) == (
+        f"jobs.toml:1: it is empty, and jobs were in it (a, b, c, …); {hint}",
+    )
+    assert emptied(many, parsed("[jobs]", more=text)) == (
+        f"jobs.d/more.toml:1: it is empty, and jobs were in it (e); {hint}",
+    )
+
+
+def test_one_that_says_anything_and_one_that_had_no_jobs_are_believed() -> None:
+    one = parsed('[jobs.a]\ncommand = "x"\n')
+    for text in ("[jobs]", "[supervisor]", "[defaults]", "include = []", '[jobs.b]\ncommand = "x"\n'):
+        assert emptied(one, parsed(text)) == ()
+    assert emptied(parsed(""), parsed("")) == ()
+    assert emptied(one, parsed('[jobs.a]\ncommand = "x"\n', more="")) == ()
 
 
 def test_an_address_is_shown_by_its_host_alone() -> None:

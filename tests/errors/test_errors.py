@@ -89,6 +89,8 @@ def listing() -> Iterator[str]:
         yield from _of_commands(made, WITH_A_SUPERVISOR[:-1])
         made.write(RUNNING + "evry = 1\n")
         yield from _of_commands(made, WITH_A_SUPERVISOR[-1:])
+        made.write("")
+        yield from _of_commands(made, WITH_A_SUPERVISOR[-1:])
 
 
 def _of_manifest(text: str, files: dict[str, str], included: str | None = None) -> Iterator[str]:

@@ -67,6 +67,7 @@ def _manifest(sources: Sequence[Source], around: Surroundings, problems: Problem
         groups=tuple(groups.values()),
         notifiers=tuple(notifiers.values()),
         warnings=tuple(map(str, problems.warnings)),
+        blank=tuple(source.file for source in sources if not source.document),
     )
 
 

@@ -68,6 +68,8 @@ class Manifest:
     notifiers: tuple[Notifier, ...] = ()
     warnings: tuple[str, ...] = ()
     """Sentences about what is allowed and may not mean what its writer thinks."""
+    blank: tuple[str, ...] = ()
+    """Those of its files that have nothing in them."""
 
     @property
     def python_path(self) -> tuple[str, ...]:
