@@ -16,6 +16,8 @@ MOST_WALKS = 8
 
 MARKS = (b"JOBVISOR_PROCESS=", b"JOBVISOR_RUN_ID=")
 """Where a process says whose it is. A Worker's tick has a run id of its own, and names its process beside it."""
+_ENV_END = -2
+"""Field of /proc/PID/stat, from the last: where the environment ends, and 0 while there is none."""
 OUT_OF_REACH = (ProcessLookupError, PermissionError)
 """It is gone, or it runs as another user (a set-user-ID program of a job that is not root's)."""
 
@@ -116,6 +118,19 @@ def run_of(pid: int) -> int | None:
                 with suppress(ValueError):
                     return int(entry[len(mark) :])
     return None
+
+
+def is_in_exec(pid: int) -> bool:
+    """Tell whether a process is in the midst of an execve(2): for an instant nobody can read whose it is.
+
+    Who started it may have been told by then that it runs: ``subprocess`` sees a descriptor close, which comes before
+    the new memory has its environment. One that was started with none has an address for it all the same.
+    """
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as environ, open(f"/proc/{pid}/stat", "rb") as stat:
+            return not environ.read(1) and int(stat.read().split()[_ENV_END]) == 0
+    except OSError:
+        return False
 
 
 def runs_below(pid: int) -> frozenset[int]:

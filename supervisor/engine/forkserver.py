@@ -35,6 +35,8 @@ REPORT_EVERY = 8
 """Orders after which the supervisor hears of the processes made so far, in a burst of them."""
 SPARE_FDS = 32
 """Descriptors that are kept back from new processes, for the files in /proc by which the living ones are ended."""
+AN_EXEC = 0.001
+"""Seconds after which to look again at a process that was in the midst of an exec."""
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 _Main = Callable[[Message, child.Inherited], None]
@@ -79,13 +81,15 @@ class ForkServer:
                         self._wake.recv(4096)
                 else:
                     self._wards.note(fd)
-            if self._wards.has_ended or self._noticed:
+            if self._wards.has_ended or self._noticed or self._wards.is_unsure:
                 self._bury()
             self._flush()
             if self._is_orphan:
                 self._kill_overdue()
 
     def _patience(self) -> float | None:
+        if self._wards.is_unsure:
+            return AN_EXEC
         if not self._is_orphan:
             return None
         overdue = [ward.kill_at for ward in self._wards if ward.kill_at is not None]

@@ -71,6 +71,8 @@ class Wards:
         self._by_pidfd: dict[int, Ward] = {}
         self._by_events: dict[int, Ward] = {}
         self._ended: dict[int, Ward] = {}
+        self.is_unsure = False
+        """An adopted process does not tell yet whose it is: ``bury`` is to be called again soon."""
 
     def __len__(self) -> int:
         return len(self._by_run)
@@ -108,8 +110,12 @@ class Wards:
         """Kill what ended jobs have left; reap those that left nothing, and return them with status and rusage."""
         for pid in self._ended:
             containment.signal_group(pid, signal.SIGKILL)
+        self.is_unsure = False
         haunted = self._sweep() | {pid for pid, ward in self._ended.items() if self._is_haunted(ward)}
-        return [self._reap(ward) for ward in list(self._ended.values()) if ward.pid not in haunted]
+        return [] if self.is_unsure else [self._reap(ward) for ward in self._buried(haunted)]
+
+    def _buried(self, haunted: set[int]) -> list[Ward]:
+        return [ward for pid, ward in self._ended.items() if pid not in haunted]
 
     def _reap(self, ward: Ward) -> tuple[Ward, int, Any]:
         _, status, usage = os.wait4(ward.pid, 0)
@@ -161,6 +167,11 @@ class Wards:
             if seen.kin in ward.known or seen.session == ward.pid:
                 return ward.pid
         run_id = containment.run_of(seen.kin.pid)
+        if run_id is None and containment.is_in_exec(seen.kin.pid):
+            self.is_unsure = True
+            return None
+        if run_id is None:
+            run_id = containment.run_of(seen.kin.pid)  # its exec may have ended since
         if run_id is None:
             return None
         if run_id not in self._by_run:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,6 +112,23 @@ def test_an_end_by_itself_leaves_nothing_either(rig: Rig) -> None:
     run_id = rig.run("ends_and_leaves")
     assert rig.ended(run_id) == Code(0)
     assert children(rig.server) == set()
+
+
+def test_what_is_left_in_the_midst_of_its_exec_is_ended_too(rig: Rig) -> None:
+    for _ in range(25):
+        assert rig.ended(rig.run("ends_and_leaves")) == Code(0)
+        assert children(rig.server) == set()
+
+
+def test_only_a_process_in_the_midst_of_its_exec_has_no_environment_yet() -> None:
+    with subprocess.Popen(["sleep", "1000"], env={}) as bare:
+        try:
+            eventually(lambda: Path(f"/proc/{bare.pid}/cmdline").read_bytes().startswith(b"sleep"))
+            assert not Path(f"/proc/{bare.pid}/environ").read_bytes()
+            assert not containment.is_in_exec(bare.pid)
+            assert not containment.is_in_exec(os.getpid())
+        finally:
+            bare.kill()
 
 
 def test_a_killed_job_leaves_nothing(rig: Rig) -> None:
