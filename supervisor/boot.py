@@ -14,6 +14,7 @@ from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from supervisor import memory
 from supervisor.engine import briefing
 from supervisor.engine.cgroups import claimed, held
 from supervisor.helpers import Standby
@@ -39,6 +40,7 @@ def run(manifest_path: str, *, output: bool) -> int:
         AlreadyRunningError: another supervisor holds the same state_dir, or runs the same manifest with another one;
             no job was started.
     """
+    memory.begin()
     if HANDOVER in os.environ:
         return _succeed(*os.environ.pop(HANDOVER).split(":"))
     console = output or (sys.stdout is not None and sys.stdout.isatty())
@@ -148,7 +150,7 @@ def _supervise(
 
 def _open_log(manifest: "Manifest") -> "OwnLog":
     """Have loguru write our own log from now on."""
-    with _without_ballast():
+    with _without_ballast(), _without_default_sink():
         from supervisor.ownlog import open_log  # noqa: PLC0415
 
     own = manifest.settings
@@ -158,6 +160,20 @@ def _open_log(manifest: "Manifest") -> "OwnLog":
 
         file = OwnFile(own.log_file, max_size=own.log_max_size, keep=own.log_keep)
     return open_log(own.log_level, file)
+
+
+@contextmanager
+def _without_default_sink() -> Iterator[None]:
+    """Have loguru's import open no sink, which would be closed at once; what the jobs find in the environment stays."""
+    name = "LOGURU_AUTOINIT"
+    before = os.environ.get(name)
+    os.environ[name] = "0"
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
 
 
 @contextmanager

@@ -17,6 +17,7 @@ _SO_PEERGROUPS = 59
 _ARG_START, _ENV_START = 45, 47
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_prctl_of_libc = _libc.prctl
 
 
 def die_with_parent(signal: int) -> None:
@@ -46,7 +47,7 @@ def allow_most_files() -> None:
 
 
 def _prctl(option: int, value: int | bytes) -> None:
-    if _libc.prctl(option, value, 0, 0, 0) != 0:
+    if _prctl_of_libc(option, value, 0, 0, 0) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"prctl: {os.strerror(number)}")
 
@@ -102,12 +103,12 @@ class ExecMemory:
     """
 
     def __init__(self, start: int, room: int) -> None:
-        self._memory = memoryview((ctypes.c_char * room).from_address(start)).cast("B")
+        self.memory = memoryview((ctypes.c_char * room).from_address(start)).cast("B")
 
-    def write(self, value: str) -> None:
-        """Overwrite the whole; what the value leaves becomes empty, what does not fit is cut."""
-        room = len(self._memory)
-        self._memory[:] = value.encode(errors="replace")[:room].ljust(room, b"\0")
+    def fit(self, value: str) -> bytes:
+        """Return what to overwrite the whole with; what the value leaves is empty, what does not fit is cut."""
+        room = len(self.memory)
+        return value.encode(errors="replace")[:room].ljust(room, b"\0")
 
 
 class EnvironSlot(ExecMemory):

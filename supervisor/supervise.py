@@ -89,7 +89,7 @@ def supervise(
 
     What another version has ``handed`` over goes on where it stood.
     """
-    memory.settle()
+    memory.settle(collect=False)
     faulthandler.enable()  # SIGABRT is what systemd sends to a hung one: its stacks shall be in the journal
     signals.early.wait_for_the_loop()
     return asyncio.run(_serve(manifest, helpers, log, console=console, handed=handed))

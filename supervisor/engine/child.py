@@ -5,26 +5,36 @@ gid clears it, prctl(2)), and the parent is compared after it, in case the fork 
 fails is told over the channel as a start failure with errno and words.
 """
 
-import _signal  # type: ignore[import-not-found]  # hot: what ``signal`` wraps, without the enums that it makes
 import binascii
 import os
 import pickle
-import resource
 import signal
 import socket
 import sys
+from _signal import (  # type: ignore[import-not-found]  # what ``signal`` wraps, without the enums that it makes
+    SIG_DFL,
+    SIG_SETMASK,
+    SIGINT,
+    SIGKILL,
+    default_int_handler,
+    pthread_sigmask,
+    set_wakeup_fd,
+)
+from _signal import signal as set_handler
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
+from os import chdir, dup2, getppid, putenv, setsid
+from resource import RLIMIT_NOFILE, setrlimit
 from typing import Any, NamedTuple, NoReturn, TextIO
 
-from supervisor import linux
 from supervisor.accounts import UnknownAccountError
 from supervisor.engine import cgroups, failure, interpreter, standing
 from supervisor.engine.agreed import CHANNEL_FD, STACK_FD
 from supervisor.engine.channel import Channel
 from supervisor.engine.targets import TargetError, Wanted, find
 from supervisor.engine.workshop import Workshop
+from supervisor.linux import close_from, die_with_parent
 
 PYTHONS_OWN = frozenset({signal.SIGPIPE, signal.SIGXFSZ})
 """Signals that Python itself ignores at its start."""
@@ -36,16 +46,21 @@ class Common(NamedTuple):
     """What every child has from the fork server; what can be found out there once is not found out in each child."""
 
     parent: int
-    environ_slot: linux.EnvironSlot
-    command_line: linux.CommandLine
+    run_id_slot: memoryview
+    """Where the run's id goes in the environment that /proc shows."""
+    command_line: memoryview
     environ: Mapping[str, str]
     """What the environment of a ``command`` starts from; a Python job has the fork server's ``os.environ``."""
+    environ_table: dict[bytes, bytes]
+    """What ``os.environ`` keeps of itself."""
+    encoding: str
+    """Of the environment."""
     nofile: tuple[int, int]
     """Soft and hard limit of open files."""
     stdin: TextIO
-    spares: tuple[int, int] = (-1, -1)
+    spares: tuple[int, int]
     """Two descriptors above all that the child keeps, to move the others by."""
-    handled: tuple[int, ...] = ()
+    handled: tuple[int, ...]
     """Signals whose disposition in the fork server is not the default."""
 
 
@@ -57,6 +72,9 @@ class Inherited(NamedTuple):
     channel: int
     stack: int | None
     """None for a command, which would die of the signal, and for a probe."""
+    run_id: bytes
+    """As it fits its slot; so does the title."""
+    title: bytes
     common: Common
     cgroup: str | None = None
 
@@ -73,9 +91,11 @@ class StepError(Exception):
 def main(spec: Mapping[str, Any], inherited: Inherited) -> None:
     """Become the job; returns or raises SystemExit at the job's end.
 
-    Every page that a child writes to is copied, and each function that it is the first to call is such a page or two:
-    the straight line below is short on purpose. The fork server's objects are never finalized here (the process ends
-    by ``_exit``), so their descriptors are closed by number.
+    Every page that a child writes to is copied, some 2 us each, and each function that it is the first to call is such
+    a page or two, each attribute that it is the first to look up up to three (the entry of CPython's cache of types,
+    the name that it had, the name that it gets): the straight line below is short, and made of plain names, on purpose.
+    The fork server's objects are never finalized here (the process ends by ``_exit``), so their descriptors are closed
+    by number.
     """
     try:
         settle_in(spec, inherited)
@@ -103,37 +123,40 @@ def settle_in(spec: Mapping[str, Any], inherited: Inherited) -> None:
         StepError: one of them failed.
     """
     is_command = "argv" in spec
-    common = inherited.common
+    stdout, stderr, channel_, stack, run_id, title, common, cgroup = inherited
+    parent, run_id_slot, command_line, _, environ_table, encoding, nofile, stdin, spares, handled = common
     step = "session"
     try:
-        os.setsid()
+        setsid()
         step = "descriptors"
-        _take_descriptors(inherited, is_command=is_command)
-        if inherited.cgroup is not None:
+        _take_descriptors(stdout, stderr, channel_, stack, spares, is_command=is_command)
+        if cgroup is not None:
             step = "cgroup"
-            cgroups.join(inherited.cgroup)
+            cgroups.join(cgroup)
         step = "environment"
-        common.environ_slot.write(spec["env"]["JOBVISOR_RUN_ID"])
+        run_id_slot[:] = run_id
         if not is_command:
-            common.command_line.write(spec["title"])
-        for name, value in spec["env"].items():
-            os.environ[name] = value
+            command_line[:] = title
+        for name, value in spec["env"].items():  # as ``os.environ`` does it, without its functions
+            key, content = name.encode(encoding, "surrogateescape"), value.encode(encoding, "surrogateescape")
+            putenv(key, content)
+            environ_table[key] = content
         if "nice" in spec:
             step = "nice"
             standing.set_priority(spec["nice"])
         step = "limits"
-        resource.setrlimit(resource.RLIMIT_NOFILE, common.nofile)
+        setrlimit(RLIMIT_NOFILE, nofile)
         if "rlimits" in spec:
             standing.limit(spec["rlimits"])
         if "user" in spec or "group" in spec:
             step = "user"
             standing.change_user(spec)
         step = "parent-death signal"
-        linux.die_with_parent(signal.SIGKILL)
-        if os.getppid() != common.parent:
+        die_with_parent(SIGKILL)
+        if getppid() != parent:
             os._exit(NOT_STARTED)
         step = "chdir"
-        os.chdir(spec["cwd"])
+        chdir(spec["cwd"])
         if "umask" in spec:
             os.umask(spec["umask"])
         if "stdin" in spec:
@@ -145,22 +168,24 @@ def settle_in(spec: Mapping[str, Any], inherited: Inherited) -> None:
         raise StepError(step, 0, str(error)) from error
     except ValueError as error:
         raise StepError(step, 0, str(error)) from error
-    _reset_signals(common.handled, is_python=not is_command)
-    sys.stdin = common.stdin
+    _reset_signals(handled, is_python=not is_command)
+    sys.stdin = stdin
 
 
-def _take_descriptors(inherited: Inherited, *, is_command: bool) -> None:
+def _take_descriptors(
+    stdout: int, stderr: int, channel: int, stack: int | None, spares: tuple[int, int], *, is_command: bool
+) -> None:
     """Put each where the job expects it, any of which may be number 1 to 4 now, and close all others."""
-    by_channel, by_stack = inherited.common.spares
-    os.dup2(inherited.channel, by_channel)
-    if inherited.stack is not None:
-        os.dup2(inherited.stack, by_stack)
-    os.dup2(inherited.stdout, 1)
-    os.dup2(inherited.stderr, 2)
-    os.dup2(by_channel, CHANNEL_FD, is_command)
-    if inherited.stack is not None:
-        os.dup2(by_stack, STACK_FD, False)
-    linux.close_from(CHANNEL_FD + 1 if inherited.stack is None else STACK_FD + 1)
+    by_channel, by_stack = spares
+    dup2(channel, by_channel)
+    if stack is not None:
+        dup2(stack, by_stack)
+    dup2(stdout, 1)
+    dup2(stderr, 2)
+    dup2(by_channel, CHANNEL_FD, is_command)
+    if stack is not None:
+        dup2(by_stack, STACK_FD, False)
+    close_from(CHANNEL_FD + 1 if stack is None else STACK_FD + 1)
 
 
 def _words(error: OSError) -> str:
@@ -173,13 +198,13 @@ def _reset_signals(handled: tuple[int, ...], *, is_python: bool) -> None:
     A Python job gets what Python sets up: SIGINT raises KeyboardInterrupt, a broken pipe is an exception. A signal that
     came since the fork has waited, and acts now.
     """
-    _signal.set_wakeup_fd(-1)
+    set_wakeup_fd(-1)
     for number in handled:
         if not (is_python and number in PYTHONS_OWN):
-            _signal.signal(number, _signal.SIG_DFL)
+            set_handler(number, SIG_DFL)
     if is_python:
-        _signal.signal(_signal.SIGINT, _signal.default_int_handler)
-    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+        set_handler(SIGINT, default_int_handler)
+    pthread_sigmask(SIG_SETMASK, ())
 
 
 def _exec(spec: Mapping[str, Any], environ: Mapping[str, str]) -> NoReturn:

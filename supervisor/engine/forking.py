@@ -74,17 +74,24 @@ class IntoCgroup:
         )
         call = (_SYS_CLONE3, ctypes.byref(args), _size(ctypes.sizeof(args)))
         register = (thread.set_robust_list, thread.robust_list, thread.robust_list_size)
+        # each that the child would be the first to look up is a dozen pages that it copies
+        syscall, before, after_in_child, after = (
+            _libc.syscall,
+            _python.PyOS_BeforeFork,
+            _python.PyOS_AfterFork_Child,
+            _python.PyOS_AfterFork_Parent,
+        )
 
         def fork() -> int:
             # between the hooks Python holds its locks of imports and, from 3.13, of threads: all is made before
-            _python.PyOS_BeforeFork()
-            pid = _libc.syscall(*call)
+            before()
+            pid = syscall(*call)
             if pid == 0:
-                _libc.syscall(*register)
-                _python.PyOS_AfterFork_Child()
+                syscall(*register)
+                after_in_child()
                 return 0
             number = ctypes.get_errno()
-            _python.PyOS_AfterFork_Parent()
+            after()
             if pid < 0:
                 raise OSError(number, os.strerror(number))
             return int(pid)

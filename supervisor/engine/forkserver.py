@@ -45,8 +45,17 @@ _Main = Callable[[Message, child.Inherited], None]
 class ForkServer:
     """The loop of the fork server."""
 
-    def __init__(self, wire: Wire, common: child.Common, delegation: cgroups.Delegation | None = None) -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        environ: Mapping[str, str],
+        run_id_slot: linux.EnvironSlot,
+        nofile: tuple[int, int],
+        delegation: cgroups.Delegation | None = None,
+    ) -> None:
         self._wire = wire
+        self._run_id_slot = run_id_slot
+        self._command_line = linux.CommandLine()
         self._delegation = delegation
         self._into_cgroup = forking.IntoCgroup()
         self._epoll = select.epoll()
@@ -59,7 +68,15 @@ class ForkServer:
         self._waker.setblocking(False)
         signal.signal(signal.SIGCHLD, _noticed)
         signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
-        self._common = common._replace(
+        self._common = child.Common(
+            parent=os.getpid(),
+            run_id_slot=run_id_slot.memory,
+            command_line=self._command_line.memory,
+            environ=environ,
+            environ_table=interpreter.environ_table(),
+            encoding=sys.getfilesystemencoding(),
+            nofile=nofile,
+            stdin=_line_buffered_streams(),
             spares=(self._spare(), self._spare()),
             handled=tuple(int(number) for number in signal.valid_signals() if _is_handled(number)),
         )
@@ -189,7 +206,16 @@ class ForkServer:
         stdout, stderr, channel, *stack = fds
         stop_signal, stop_timeout = int(spec["stop_signal"]), spec["stop_timeout"]
         cgroup = self._make_cgroup(spec)
-        inherited = child.Inherited(stdout, stderr, channel, stack[0] if stack else None, self._common, cgroup)
+        inherited = child.Inherited(
+            stdout,
+            stderr,
+            channel,
+            stack[0] if stack else None,
+            self._run_id_slot.fit(spec["env"]["JOBVISOR_RUN_ID"]),
+            self._command_line.fit(spec["title"]),
+            self._common,
+            cgroup,
+        )
         main = child.main if spec["order"] == "spawn" else probe
         try:
             pid = self._fork_into(cgroup, main, spec, inherited) if cgroup is not None else None
@@ -351,14 +377,9 @@ def main() -> None:
     say({"fact": "serving"})
     server = ForkServer(
         wire,
-        child.Common(
-            parent=os.getpid(),
-            environ_slot=slot,
-            command_line=linux.CommandLine(),
-            environ=environ,
-            nofile=(settings["nofile"], resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
-            stdin=_line_buffered_streams(),
-        ),
+        environ,
+        slot,
+        (settings["nofile"], resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
         cgroups.Delegation(*settings["cgroup"]) if settings["cgroup"] else None,
     )
     server.obey(orders)

@@ -51,6 +51,11 @@ class Process(ForkProcess):
         multiprocessing.process._children.discard(self)  # type: ignore[attr-defined]  # noqa: SLF001
 
 
+def environ_table() -> dict[bytes, bytes]:
+    """Return what ``os.environ`` keeps; who changes it also calls ``os.putenv``."""
+    return os.environ._data  # type: ignore[attr-defined, no-any-return]  # noqa: SLF001
+
+
 _CLEARS_AT_FORK = sys.version_info >= (3, 13)
 """``multiprocessing`` itself drops exit handlers in its child, also those that every process has."""
 

@@ -49,12 +49,12 @@ def test_the_environment_in_proc_is_overwritten_in_place_and_read_of_a_fork() ->
     program = (
         "import os, signal; from supervisor import linux; from supervisor.engine import containment\n"
         "slot = linux.EnvironSlot('JOBVISOR_RUN_ID')\n"
-        "slot.write('7')\n"
+        "slot.memory[:] = slot.fit('7')\n"
         "pid = os.fork()\n"
         "if pid == 0: signal.pause()\n"
         "print(containment.run_of(pid), os.environ['JOBVISOR_RUN_ID'])\n"
         "os.kill(pid, 9); os.waitpid(pid, 0)\n"
-        "slot.write('12345678901234567890123'); print(containment.run_of(os.getpid()))\n"
+        "slot.memory[:] = slot.fit('12345678901234567890123'); print(containment.run_of(os.getpid()))\n"
     )
     mark = "-" * 20
     assert ended(program, env={**os.environ, "JOBVISOR_RUN_ID": mark}) == f"7 {mark}\n12345678901234567890\n"
