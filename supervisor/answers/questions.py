@@ -41,13 +41,14 @@ class Questions:
         }
 
     async def status(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Return the health of every job, or of those that are named."""
+        """Return the health of every job, or of those that are named; if ``described``, with their descriptions."""
         return await self._shell.lookers.look(lambda: self._status(params))
 
     def _status(self, params: dict[str, Any]) -> dict[str, Any]:
         now, board = clock.now(), self._shell.board
         slots = named(board, params, everything=True)
         good = all(health(slot, now)[0].is_good for slot in slots if not isinstance(slot.state, Disabled))
+        described = {slot.job.name: slot.job.description for slot in slots if slot.job.description}
         return {
             "supervisor": {
                 "pid": os.getpid(),
@@ -59,6 +60,7 @@ class Questions:
             "jobs": self._report(slots),
             "groups": report_groups(board.tree, now, dict.fromkeys(slot.id.job for slot in slots)),
             "warnings": self._shell.warnings() if board.ending is None else ["stopping"],
+            **({"descriptions": described} if params.get("described") else {}),
         }
 
     async def watch(self, params: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:

@@ -14,7 +14,7 @@ UNHEALTHY = 3
 
 def show(place: Place, names: list[str], *, as_json: bool) -> int:
     """Print the health of jobs; return 0 where every one of them is well, else 3."""
-    status = place.ask("status", {"names": names})
+    status = place.ask("status", {"names": names, "described": not as_json})
     if as_json:
         write(json.dumps(status, indent=2))
     else:

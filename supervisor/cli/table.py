@@ -54,15 +54,17 @@ def one_line(text: str) -> str:
 
 
 def status_lines(status: dict[str, Any], now: float, *, width: int | None = None, coloured: bool = False) -> list[str]:
-    """Return the table of ``status``, that of the groups where there are any, and the warnings under it.
+    """Return the table of ``status``, that of the groups where there are any, and the warnings.
 
     ``now`` is in seconds since the epoch. Where a terminal is ``width`` columns wide, columns that tell least are left
-    out until there is room for the health, which is cut to fit.
+    out until there is room for the health, which is cut to fit. Behind it stand the descriptions of the
+    manifest, as far as there is room.
     """
     jobs, groups = status["jobs"], status["groups"]
     several = {job["name"] for job in jobs if job["instance"] > 1}
     rows = [_row(job, job["name"] in several, now) for job in jobs]
-    lines = _table(HEADERS, rows, jobs, width=width, coloured=coloured)
+    beside = _beside([status.get("descriptions", {}).get(job["name"], "") for job in jobs])
+    lines = _table(HEADERS, rows, jobs, beside, width=width, coloured=coloured)
     if groups:
         lines += ["", *_table(GROUP_HEADERS, list(map(_group_row, groups)), groups, width=width, coloured=coloured)]
     return [*lines, *(f"warning: {one_line(warning)}" for warning in status["warnings"])]
@@ -72,20 +74,34 @@ def _table(
     headers: Sequence[str],
     rows: Sequence[Sequence[str]],
     told: Sequence[dict[str, Any]],
+    beside: Sequence[str] = (),
     *,
     width: int | None,
     coloured: bool,
 ) -> list[str]:
-    """Return a table whose last column is the health of what each row tells of."""
-    lines = []
-    for head, row, each in zip(
-        _heads(headers, rows, width, _DISPENSABLE), (headers, *rows), (None, *told), strict=True
-    ):
-        line = cut(f"{head}  {row[-1]}", width)
-        if coloured and each is not None and len(line) > len(head) + 2:
-            line = f"{line[: len(head) + 2]}\x1b[{_COLOURS.get(each['health'], 0)}m{line[len(head) + 2 :]}\x1b[0m"
-        lines.append(line)
-    return lines
+    """Return a table whose last column is the health of what each row tells of; texts ``beside`` it follow that."""
+    heads = _heads(headers, rows, width, _DISPENSABLE)
+    lines = [cut(f"{head}  {row[-1]}", width) for head, row in zip(heads, (headers, *rows), strict=True)]
+    longest = max(map(len, lines)) + 2
+    behind = [""] * len(lines)
+    if beside and (width is None or longest + LEAST_LAST <= width):
+        behind = [
+            " " * (longest - len(line)) + cut(text, None if width is None else width - longest) if text else ""
+            for line, text in zip(lines, beside, strict=True)
+        ]
+    if coloured:
+        lines[1:] = [
+            f"{line[: len(head) + 2]}\x1b[{_COLOURS.get(each['health'], 0)}m{line[len(head) + 2 :]}\x1b[0m"
+            if len(line) > len(head) + 2
+            else line
+            for head, line, each in zip(heads[1:], lines[1:], told, strict=True)
+        ]
+    return [line + text for line, text in zip(lines, behind, strict=True)]
+
+
+def _beside(descriptions: Sequence[str]) -> list[str]:
+    """Return a column of descriptions with its head; none where there are none."""
+    return ["DESCRIPTION", *map(one_line, descriptions)] if any(descriptions) else []
 
 
 def fitted(

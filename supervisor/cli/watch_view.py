@@ -53,7 +53,7 @@ def _told(place: Place, names: list[str]) -> Iterator[dict[str, Any]]:
     """Yield the status as it is told, and the last one again when its clocks have moved on."""
     status: dict[str, Any] | None = None
     with place.connect() as client:
-        for told in client.stream("watch", {"names": names}, every=CLOCK):
+        for told in client.stream("watch", {"names": names, "described": True}, every=CLOCK):
             status = told or status
             if status is not None:
                 yield status

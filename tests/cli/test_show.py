@@ -55,6 +55,31 @@ def test_settings_are_told_with_the_place_where_they_are_written(app: Program) -
     assert "xyzzy" not in app.ctl("show", "web").stdout
 
 
+def test_the_description_is_shown_by_status_and_its_json_is_that_of_the_contract(app: Program) -> None:
+    app.run()
+    head, web, *_ = app.ctl("status", "web", "nightly").stdout.splitlines()
+    assert (head.split()[-2:], web.split()[-1]) == (["HEALTH", "DESCRIPTION"], "serves")
+    assert "DESCRIPTION" not in app.ctl("status", "nightly").stdout
+    status = app.json("status")
+    assert list(status) == ["supervisor", "jobs", "groups", "warnings"]
+    assert list(status["supervisor"]) == ["pid", "version", "started_at", "manifest", "healthy"]
+    last = ["run_id", "due_at", "started_at", "ended_at", "outcome", "exit_code", "signal", "error"]
+    figures = [
+        "runs",
+        "failures",
+        "restarts",
+        "cpu_percent",
+        "rss_bytes",
+        "pss_bytes",
+        "last",
+        "next_due_at",
+        "progress",
+    ]
+    keys = ["name", "instance", "node", "state", "health", "reason", "pid", "started_at", "uptime_s", *figures]
+    assert [list(job) for job in status["jobs"]] == [keys] * 3
+    assert list(app.eventually_job("broken", runs=1, state="waiting")["last"]) == last
+
+
 def test_what_a_group_settles_is_told_with_its_place_in_the_group(app: Program) -> None:
     app.write("""
 [defaults]

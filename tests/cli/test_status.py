@@ -53,7 +53,7 @@ def test_json_is_the_supervisors_own_alone_on_stdout(jobvisor: Shell, canned: Ca
 def test_names_are_the_supervisors_to_judge(jobvisor: Shell, canned: Canned) -> None:
     canned.answers(status={"error": [4, 'no job "wbe"; did you mean "web"?']})
     done = jobvisor("status", "wbe", "a*", "web:2")
-    assert canned.requests == [["status", {"names": ["wbe", "a*", "web:2"]}]]
+    assert canned.requests == [["status", {"names": ["wbe", "a*", "web:2"], "described": True}]]
     assert (done.returncode, done.stdout) == (4, "")
     assert done.stderr == 'no job "wbe"; did you mean "web"?\n'
 

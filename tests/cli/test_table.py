@@ -139,6 +139,18 @@ def test_instances_are_told_apart() -> None:
     assert [line.split()[0] for line in shown] == ["NAME", "web:1", "web:2", "db"]
 
 
+def test_what_the_manifest_says_of_a_job_stands_behind_its_health_where_there_is_room() -> None:
+    shown = SAMPLE | {"descriptions": {"web": "the shop\n\x1b[2J", "importer": "rows"}}
+    plain, wide = lines(SAMPLE), lines(shown)
+    column = wide[0].index("DESCRIPTION")
+    assert column == max(map(len, plain)) + 2
+    assert [line[:column].rstrip() for line in wide] == plain
+    assert [line[column:] for line in wide] == ["DESCRIPTION", "", "", "the shop [2J", "rows"]
+    assert lines(shown, width=column + 5) == plain
+    assert lines(shown, width=column + 10)[0].endswith("  DESCRIPTI…")
+    assert [re.sub("\x1b\\[\\d+m", "", line) for line in lines(shown, coloured=True)] == wide
+
+
 def test_warnings_stand_under_the_table_one_line_each() -> None:
     shown = lines(status(job("web", "running"), warnings=("preload: numpy\nstarts threads", "history not writable")))
     assert shown[2:] == ["warning: preload: numpy starts threads", "warning: history not writable"]
