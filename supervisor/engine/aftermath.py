@@ -40,7 +40,7 @@ async def bury(
             _reap(pid)
 
     def belongs(pid: int, seen: containment.Sight) -> bool:
-        is_known = seen.session in leaders or seen.name == FORK_SERVER or _run(pid) in run_ids
+        is_known = seen.session in leaders or seen.name == FORK_SERVER or containment.run_of(pid) in run_ids
         return pid not in spared and (is_known or any(cgroups.holds(cgroup, pid) for cgroup in own_cgroups))
 
     await _sweep(loop, belongs)
@@ -56,20 +56,23 @@ def _is_unreaped(pidfd: int) -> bool:
         return False
 
 
-def _run(pid: int) -> RunId | None:
-    return containment.run_of(pid)
-
-
 async def _sweep(loop: asyncio.AbstractEventLoop, belongs: Callable[[int, containment.Sight], bool]) -> None:
     """Kill and reap, again until nothing new has become our child.
 
     A fork that the dead fork server had not told of yet is known by the name that it has from it.
     """
     while True:
-        sights = [(pid, seen) for pid in containment.children(os.getpid()) if (seen := containment.sight(pid))]
-        doomed = [pid for pid, seen in sights if belongs(pid, seen)]
-        if not doomed:
+        doomed, is_unsure = [], False
+        for pid in containment.children(os.getpid()):
+            try:
+                if (seen := containment.sight(pid)) and belongs(pid, seen):
+                    doomed.append(pid)
+            except containment.InExecError:
+                is_unsure = True
+        if not doomed and not is_unsure:
             return
+        if is_unsure:
+            await asyncio.sleep(containment.AN_EXEC)
         for pid in doomed:
             containment.kill(pid)
         for pid in doomed:

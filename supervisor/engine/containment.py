@@ -14,6 +14,8 @@ from typing import NamedTuple
 MOST_WALKS = 8
 """After which a job that forks faster than it is walked is taken for known: later forks are told by their marks."""
 
+AN_EXEC = 0.001
+"""Seconds after which to look again at a process that was in the midst of an exec."""
 MARKS = (b"JOBVISOR_PROCESS=", b"JOBVISOR_RUN_ID=")
 """Where a process says whose it is. A Worker's tick has a run id of its own, and names its process beside it."""
 _ENV_END = -2
@@ -105,13 +107,29 @@ def _walk(pid: int) -> Iterator[Kin]:
                 waiting.append(seen.kin)
 
 
+class InExecError(Exception):
+    """A process is in the midst of an execve(2): for an instant nobody can read whose it is.
+
+    Who started it may have been told by then that it runs: ``subprocess`` sees a descriptor close, which comes before
+    the new memory has its environment. One that was started with none has an address for it all the same.
+    """
+
+
 def run_of(pid: int) -> int | None:
-    """Return the run id in the environment that a process was started with."""
+    """Return the run id in the environment that a process was started with.
+
+    Raises:
+        InExecError: it cannot be told yet; ask again soon.
+    """
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
-            environ = file.read().split(b"\0")
+            content = file.read()
+            if not content and _is_without_environ(pid):
+                raise InExecError
+            content = content or file.read()  # it may have come in between
     except OSError:
         return None
+    environ = content.split(b"\0")
     for mark in MARKS:
         for entry in environ:
             if entry.startswith(mark):
@@ -120,17 +138,9 @@ def run_of(pid: int) -> int | None:
     return None
 
 
-def is_in_exec(pid: int) -> bool:
-    """Tell whether a process is in the midst of an execve(2): for an instant nobody can read whose it is.
-
-    Who started it may have been told by then that it runs: ``subprocess`` sees a descriptor close, which comes before
-    the new memory has its environment. One that was started with none has an address for it all the same.
-    """
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as environ, open(f"/proc/{pid}/stat", "rb") as stat:
-            return not environ.read(1) and int(stat.read().split()[_ENV_END]) == 0
-    except OSError:
-        return False
+def _is_without_environ(pid: int) -> bool:
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        return int(file.read().split()[_ENV_END]) == 0
 
 
 def runs_below(pid: int) -> frozenset[int]:

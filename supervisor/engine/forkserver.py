@@ -23,7 +23,7 @@ from contextlib import suppress
 from typing import TextIO
 
 from supervisor import linux
-from supervisor.engine import cgroups, child, forking, interpreter
+from supervisor.engine import cgroups, child, containment, forking, interpreter
 from supervisor.engine.agreed import FORK_SERVER, STACK_FD, STACK_SIGNAL
 from supervisor.engine.preload import preload
 from supervisor.engine.probe import probe
@@ -35,8 +35,6 @@ REPORT_EVERY = 8
 """Orders after which the supervisor hears of the processes made so far, in a burst of them."""
 SPARE_FDS = 32
 """Descriptors that are kept back from new processes, for the files in /proc by which the living ones are ended."""
-AN_EXEC = 0.001
-"""Seconds after which to look again at a process that was in the midst of an exec."""
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 _Main = Callable[[Message, child.Inherited], None]
@@ -106,7 +104,7 @@ class ForkServer:
 
     def _patience(self) -> float | None:
         if self._wards.is_unsure:
-            return AN_EXEC
+            return containment.AN_EXEC
         if not self._is_orphan:
             return None
         overdue = [ward.kill_at for ward in self._wards if ward.kill_at is not None]

@@ -166,12 +166,11 @@ class Wards:
         for ward in self._ended.values():
             if seen.kin in ward.known or seen.session == ward.pid:
                 return ward.pid
-        run_id = containment.run_of(seen.kin.pid)
-        if run_id is None and containment.is_in_exec(seen.kin.pid):
+        try:
+            run_id = containment.run_of(seen.kin.pid)
+        except containment.InExecError:
             self.is_unsure = True
             return None
-        if run_id is None:
-            run_id = containment.run_of(seen.kin.pid)  # its exec may have ended since
         if run_id is None:
             return None
         if run_id not in self._by_run:

@@ -120,13 +120,12 @@ def test_what_is_left_in_the_midst_of_its_exec_is_ended_too(rig: Rig) -> None:
         assert children(rig.server) == set()
 
 
-def test_only_a_process_in_the_midst_of_its_exec_has_no_environment_yet() -> None:
+def test_a_process_without_an_environment_is_nobodys() -> None:
     with subprocess.Popen(["sleep", "1000"], env={}) as bare:
         try:
             eventually(lambda: Path(f"/proc/{bare.pid}/cmdline").read_bytes().startswith(b"sleep"))
             assert not Path(f"/proc/{bare.pid}/environ").read_bytes()
-            assert not containment.is_in_exec(bare.pid)
-            assert not containment.is_in_exec(os.getpid())
+            assert containment.run_of(bare.pid) is None
         finally:
             bare.kill()
 

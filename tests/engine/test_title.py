@@ -32,7 +32,7 @@ def shown(pid: int) -> str:
 
 
 def test_a_python_job_is_shown_by_its_name_and_so_are_its_forks(rig: Rig) -> None:
-    before = shown(rig.server)
+    before = eventually(lambda: shown(rig.server))
     run_id = rig.run("sleeper", name="importer")
     pid = rig.up(run_id)
     [child] = children(pid)
