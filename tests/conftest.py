@@ -1,6 +1,7 @@
 """What every test shares: a wait for a condition instead of a sleep, and proof that nothing is left behind."""
 
 import os
+import signal
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
@@ -10,6 +11,13 @@ from typing import TypeVar
 import pytest
 
 T = TypeVar("T")
+
+
+def pytest_configure() -> None:
+    """Undo what a shell does to what it runs in the background: each process that a test interrupts would inherit it."""
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL if number == signal.SIGQUIT else signal.default_int_handler)
 
 
 def eventually(condition: Callable[[], T], *, within: float = 10.0) -> T:
