@@ -5,11 +5,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from conftest import eventually
+from conftest import children, eventually
 
 JOBVISOR = [sys.executable, "-m", "supervisor"]
 
@@ -31,7 +31,7 @@ class Program:
     def run(self, *options: str) -> "subprocess.Popen[str]":
         """Start the supervisor and return when it answers."""
         if self.supervisor is not None:
-            self.supervisor.wait(20)
+            self.supervisor.wait(60)
         with (self.folder / "run.log").open("a") as log:
             self.supervisor = subprocess.Popen(
                 [*JOBVISOR, "run", *options], cwd=self.folder, stdout=log, stderr=subprocess.STDOUT, text=True
@@ -59,7 +59,7 @@ class Program:
         jobs: list[dict[str, Any]] = self.json("status")["jobs"]
         return next(job for job in jobs if (job["name"], job["instance"]) == (name, instance))
 
-    def eventually_job(self, name: str, within: float = 20, **wanted: object) -> dict[str, Any]:
+    def eventually_job(self, name: str, within: float = 60, **wanted: object) -> dict[str, Any]:
         """Return the status of a job once it has these values."""
         return eventually(
             lambda: (job := self.job(name)) and all(job[key] == value for key, value in wanted.items()) and job,
@@ -79,7 +79,11 @@ class Program:
     def part(self, module: str) -> int:
         """Return the pid of a process beside the supervisor: ``engine.forkserver`` or ``logs.process``."""
         name = f"supervisor.{module}".encode()
-        return next(pid for pid in children(self.pid) if name in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"))
+        for pid in children(self.pid):
+            with suppress(FileNotFoundError, ProcessLookupError):  # an orphan that has ended meanwhile
+                if name in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+                    return pid
+        raise LookupError(f"no {module} is there now")
 
     def end(self) -> None:
         """End the supervisor, whatever state it is in."""
@@ -101,12 +105,6 @@ def program(folder: Path) -> Iterator[Program]:
         yield made
     finally:
         made.end()
-
-
-def children(pid: int) -> set[int]:
-    """Return the pids of a process's own children."""
-    lists = Path(f"/proc/{pid}/task").glob("*/children")
-    return {int(child) for each in lists for child in each.read_text().split()}
 
 
 def handles(pid: int, number: int) -> bool:

@@ -19,7 +19,7 @@ def test_a_step_that_fails_keeps_none_of_the_others_back(tmp_path: Path) -> None
         place.rename(tmp_path / "elsewhere")
         place.write_text("no folder")  # so the control socket, closed near the end, cannot be removed
         app.supervisor.send_signal(signal.SIGTERM)  # type: ignore[union-attr]  # it runs
-        app.supervisor.wait(20)  # type: ignore[union-attr]
+        app.supervisor.wait(60)  # type: ignore[union-attr]
         assert not any(map(is_alive, (job, *helpers)))
         lines = app.log.splitlines()
         assert any("NotADirectoryError" in line for line in lines)

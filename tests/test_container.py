@@ -4,11 +4,12 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import eventually, is_alive
-from program import JOBVISOR, Program, children, handles
+from conftest import children, eventually, is_alive
+from program import JOBVISOR, Program, handles
 
 IN_A_CONTAINER = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
 SLEEPER = '[jobs.sleeper]\ncommand = ["sleep", "600"]\n'
@@ -53,7 +54,7 @@ class Container(Program):
     def exit_code(self) -> int:
         """Return the container's exit code, once it has ended."""
         assert self.supervisor is not None
-        return self.supervisor.wait(30)
+        return self.supervisor.wait(60)
 
     def end(self) -> None:
         """End the container at once, whatever state it is in: its processes end with their PID 1."""
@@ -61,14 +62,22 @@ class Container(Program):
             self.supervisor.kill()
             self.supervisor.wait()
 
-    def stranger(self, command: str) -> None:
-        """Leave an orphan in the container, as ``docker exec`` may."""
-        subprocess.run(["nsenter", "-t", str(self.pid), "-p", "sh", "-c", f"({command}) & exit"], check=True)
+    @contextmanager
+    def stranger(self) -> Iterator[int]:
+        """Have an orphan in the container, as ``docker exec`` may leave it; it ends with the context."""
+        end = self.folder / "end"
+        os.mkfifo(end)
+        subprocess.run(["nsenter", "-t", str(self.pid), "-p", "sh", "-c", f"(exec cat {end}) & exit"], check=True)
+        [pid] = eventually(lambda: [each for each in children(self.pid) if _is_cat(each)])
+        yield pid
+        end.write_text("")
 
 
-def command_line(pid: int) -> bytes:
-    path = Path(f"/proc/{pid}/cmdline")
-    return path.read_bytes() if path.exists() else b""
+def _is_cat(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"cat\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 @pytest.fixture
@@ -86,9 +95,9 @@ def test_strangers_are_reaped(app: Container) -> None:
     app.write(SLEEPER)
     app.run()
     before = children(app.pid)
-    app.stranger("sleep 0.3")
-    [stranger] = eventually(lambda: children(app.pid) - before)
-    assert is_alive(stranger)
+    with app.stranger() as stranger:
+        assert children(app.pid) == before | {stranger}
+        assert is_alive(stranger)
     eventually(lambda: children(app.pid) == before)
     assert app.job("sleeper")["state"] == "running"
     os.kill(app.pid, signal.SIGTERM)
@@ -120,8 +129,8 @@ def test_an_upgrade_leaves_it_where_it_is(app: Container) -> None:
     pid, job = app.pid, app.job("graceful")["pid"]
     assert app.ctl("upgrade").stdout.endswith(" (pid 1)\n")
     assert (app.pid, app.job("graceful")["pid"]) == (pid, job)
-    app.stranger("sleep 0.3")
-    [stranger] = eventually(lambda: {each for each in children(pid) if b"sleep\0" in command_line(each)})
+    with app.stranger() as stranger:
+        assert is_alive(stranger)
     eventually(lambda: not Path(f"/proc/{stranger}").exists())
     os.kill(pid, signal.SIGTERM)
     assert app.exit_code() == 0

@@ -77,8 +77,7 @@ def test_a_killed_job_is_started_again(app: Program) -> None:
     assert (new["runs"], new["failures"], new["restarts"]) == (2, 1, 1)
     assert new["last"]["outcome"] == "killed"
     assert new["last"]["signal"] == "SIGKILL"
-    rows = app.json("history", "web")
-    assert [row["outcome"] for row in rows] == [None, "killed"]
+    eventually(lambda: [row["outcome"] for row in app.json("history", "web")] == [None, "killed"])
 
 
 def test_status_exits_0_when_all_is_well_and_3_when_not(app: Program) -> None:
@@ -189,7 +188,7 @@ def test_a_killed_supervisor_leaves_no_job_and_no_line_behind(app: Program, tmp_
     family = descendants(app.pid)
     pid = pid_in(tmp_path / "pid")
     os.kill(app.pid, signal.SIGKILL)
-    eventually(lambda: not any(map(is_alive, family)), within=15)
+    eventually(lambda: not any(map(is_alive, family)))
     assert not is_alive(pid)
     numbers = [int(line.split()[2]) for line in app.output("w").splitlines()]
     assert numbers == list(range(1, len(numbers) + 1))
@@ -202,7 +201,7 @@ def test_a_stopped_fork_server_wakes_when_its_supervisor_is_killed(app: Program)
     family = descendants(app.pid)
     os.kill(app.part("engine.forkserver"), signal.SIGSTOP)
     os.kill(app.pid, signal.SIGKILL)
-    eventually(lambda: not any(map(is_alive, family)), within=15)
+    eventually(lambda: not any(map(is_alive, family)))
 
 
 def test_the_next_run_after_a_crash_says_that_the_run_was_lost(app: Program) -> None:
@@ -211,10 +210,10 @@ def test_the_next_run_after_a_crash_says_that_the_run_was_lost(app: Program) -> 
     app.eventually_job("web", state="running")
     family = descendants(app.pid)
     os.kill(app.pid, signal.SIGKILL)
-    eventually(lambda: not any(map(is_alive, family)), within=15)
+    eventually(lambda: not any(map(is_alive, family)))
     app.run()
     app.eventually_job("web", state="running", health="ok")
-    assert [row["outcome"] for row in app.json("history")] == [None, "lost"]
+    eventually(lambda: [row["outcome"] for row in app.json("history")] == [None, "lost"])
 
 
 def test_a_killed_fork_server_is_replaced_and_its_jobs_with_it_uncharged(app: Program) -> None:
@@ -262,7 +261,7 @@ def test_a_flood_of_one_job_does_not_delay_anothers_restart(app: Program) -> Non
     )
     app.run()
     rotated = app.folder / ".jobvisor" / "logs" / "flood.log.1"
-    eventually(rotated.exists, within=30)
+    eventually(rotated.exists)
     old = app.eventually_job("web", state="running")["pid"]
     os.kill(old, signal.SIGKILL)
     eventually(lambda: (job := app.job("web"))["state"] == "running" and job["pid"] != old)
@@ -357,7 +356,7 @@ def test_a_signal_stops_all_jobs_and_exits_0(app: Program, number: int) -> None:
     supervisor = app.run()
     pid = app.eventually_job("web", state="running")["pid"]
     supervisor.send_signal(number)
-    assert supervisor.wait(20) == 0
+    assert supervisor.wait(60) == 0
     assert not is_alive(pid)
     assert not (app.folder / ".jobvisor" / "control.sock").exists()
 
@@ -369,7 +368,7 @@ def test_a_second_interrupt_kills_at_once(app: Program) -> None:
     supervisor.send_signal(signal.SIGINT)
     eventually(lambda: "stopping" in app.log)
     supervisor.send_signal(signal.SIGINT)
-    assert supervisor.wait(20) == 0
+    assert supervisor.wait(60) == 0
 
 
 def test_an_essential_job_that_gives_up_ends_the_supervisor_with_1(app: Program) -> None:
@@ -451,7 +450,7 @@ def test_an_exception_is_in_the_log_the_status_and_the_history(app: Program) -> 
     app.run()
     job = app.eventually_job("f", health="failing")
     assert job["reason"] == "ValueError f.py:2"
-    row = next(row for row in app.json("history", "f") if row["error"])
+    row = eventually(lambda: next((row for row in app.json("history", "f") if row["error"]), None))
     assert row["error"]["type"] == "ValueError"
     assert row["error"]["message"] == "no such user"
     assert (row["error"]["file"], row["error"]["line"]) == (str(app.folder / "jobs" / "f.py"), 2)
@@ -564,7 +563,7 @@ def test_a_group_that_is_essential_ends_the_supervisor_with_1(app: Program) -> N
     )
     supervisor = app.run()
     os.kill(app.eventually_job("web", state="running")["pid"], signal.SIGKILL)
-    assert supervisor.wait(20) == 1
+    assert supervisor.wait(60) == 1
     assert "the supervisor ends" in app.log
 
 

@@ -46,7 +46,7 @@ def kill_at(app: Program, phase: float, fraction: float) -> None:
         return abs((time.time() - phase) % 1.0 - fraction) < 0.01
 
     assert app.supervisor is not None
-    eventually(has_come, within=5)
+    eventually(has_come)
     app.supervisor.kill()
     app.supervisor.wait()
 

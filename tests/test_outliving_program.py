@@ -66,8 +66,8 @@ def test_what_a_person_has_to_see_to_is_still_there_after_a_restart(app: Program
     before = states(app)
     os.kill(app.pid, how)
     app.run()
-    eventually(lambda: states(app)["web:3"] == "running")
-    assert states(app) == before == before | {"broken:1": "failed", "left:1": "failed", "right:1": "blocked"}
+    eventually(lambda: states(app) == before)
+    assert before == before | {"broken:1": "failed", "left:1": "failed", "right:1": "blocked"}
     assert "broken: not started, it gave up before (gave up after 2 restarts in 1m: exit 1)" in app.log
     assert bool(re.search(r"web:2: run \d+ was lost", app.log)) is (how is signal.SIGKILL)
     assert app.ctl("status").returncode == 3

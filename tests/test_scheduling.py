@@ -1,6 +1,7 @@
 """What people see of schedules in the real program: who is late, blocked or paused, and what a crash leaves."""
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -52,7 +53,7 @@ def test_a_run_that_goes_on_too_long_and_a_job_without_a_good_run_are_late(app: 
         [jobs.never]
         command = "true"
         every = "1h"
-        expect_success_within = "500ms"
+        expect_success_within = "5s"
         """
     )
     app.run()
@@ -101,19 +102,28 @@ def test_an_instant_past_at_first_sight_is_missed_finished_and_well(app: Program
 
 
 def test_an_instant_that_comes_while_nothing_runs_is_made_up_and_says_so_to_the_job(app: Program) -> None:
-    due_at = (datetime.now(UTC) + timedelta(seconds=8)).replace(microsecond=0)
+    app.write('[jobs.rehearsed]\ncommand = "true"\nat = 2999-01-01T00:00:00Z\n')
+    took = _seen_and_ended(app, "rehearsed")
+    due_at = (datetime.now(UTC) + 4 * took + timedelta(seconds=2)).replace(microsecond=0)
     code = "import os; print(os.environ['JOBVISOR_TRIGGER'], os.environ['JOBVISOR_DUE'])"
     app.write(f'[jobs.once]\ncommand = ["python", "-c", {json.dumps(code)}]\nat = {due_at.isoformat()}\n')
-    app.run()
-    app.eventually_job("once", state="waiting")
-    app.ctl("shutdown")
-    eventually(lambda: datetime.now(UTC) > due_at, within=15)
+    _seen_and_ended(app, "once")
+    eventually(lambda: datetime.now(UTC) > due_at)
     app.run()
     app.eventually_job("once", state="finished")
     [row] = rows(app, "once")
     assert (row["trigger"], row["outcome"]) == ("catch-up", "ok")
     trigger, due = app.output("once").split()[-2:]
     assert (trigger, datetime.fromisoformat(due)) == ("catch-up", due_at)
+
+
+def _seen_and_ended(app: Program, name: str) -> timedelta:
+    """Run the supervisor until a job waits for its time; return how long that takes on this machine now."""
+    began = time.monotonic()
+    app.run()
+    app.eventually_job(name, state="waiting")
+    app.ctl("shutdown")
+    return timedelta(seconds=time.monotonic() - began)
 
 
 def test_runs_that_wait_for_room_are_blocked_and_end_in_a_row_though_the_supervisor_is_killed(app: Program) -> None:

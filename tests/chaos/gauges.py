@@ -8,8 +8,8 @@ from pathlib import Path
 from statistics import median
 
 import psutil
-from conftest import descendants
-from program import Program, children
+from conftest import children, descendants
+from program import Program
 
 from supervisor.values import dataclass
 

@@ -181,7 +181,7 @@ class Soak:
             self.ask("reload", code=True)
             return
         self.done[f"kill of {what}"] += 1
-        with suppress(StopIteration, OSError):
+        with suppress(LookupError, OSError):
             os.kill(self.program.part(what), signal.SIGKILL)
 
     # -- a life --------------------------------------------------------------------------------------------------------

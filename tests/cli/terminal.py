@@ -43,7 +43,7 @@ class Terminal:
 
     def end(self) -> int:
         """Return the exit code once the command has ended, all of its output read."""
-        eventually(lambda: self.read() is not None and self.process.poll() is not None, within=30)
+        eventually(lambda: self.read() is not None and self.process.poll() is not None)
         self.read()
         os.close(self._master)
         return self.process.wait()

@@ -67,7 +67,7 @@ def test_programs_of_supervisord_run(made: Program) -> None:
     import_into(made, "supervisord.conf")
     made.run()
     wanted = {("web", 1), ("web", 2), ("worker_01", 1), ("worker_02", 1), ("worker_03", 1), ("cache", 1)}
-    eventually(lambda: running(made) == wanted, within=20)
+    eventually(lambda: running(made) == wanted)
     assert made.job("migrate")["state"] == "disabled"
     assert "worker 3 of 3" in eventually(lambda: made.output("worker_03"))
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import eventually, is_alive
-from program import Program, children, pid_in, program
+from conftest import children, eventually, is_alive
+from program import Program, pid_in, program
 
 WEB = '[jobs.web]\ncommand = ["sleep", "1000"]\nsettle = "100ms"\n'
 SLOW = '[jobs.slow]\ncommand = ["sh", "-c", "echo $$ > slow.pid; exec sleep 1000"]\nevery = "1h"\nrun_at_start = true\n'

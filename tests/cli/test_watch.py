@@ -75,7 +75,7 @@ def test_watch_as_json_is_a_line_for_each_change_and_needs_no_terminal(app: Prog
         while json.loads(watching.stdout.readline())["jobs"][0]["state"] != "stopped":
             pass
         app.end()
-        assert watching.wait(20) == 0
+        assert watching.wait(60) == 0
 
 
 def test_watch_without_a_terminal_is_wrong_usage(app: Program) -> None:

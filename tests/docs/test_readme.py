@@ -67,7 +67,7 @@ def test_every_command_does_what_it_says_in_the_order_of_the_text(example: Progr
             done = example.ctl(*words)
             assert done.returncode == 0, f"jobvisor {shlex.join(words)}: {done.stdout}{done.stderr}"
     assert example.supervisor is not None
-    assert example.supervisor.wait(30) == 0
+    assert example.supervisor.wait(60) == 0
 
 
 def test_init_writes_what_the_text_shows(tmp_path: Path) -> None:

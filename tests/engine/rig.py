@@ -66,7 +66,7 @@ class Rig:
         return self.wait(called())
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
 
     # -- orders --------------------------------------------------------------------------------------------------------
 
@@ -150,7 +150,7 @@ class Rig:
     def kinds(self, run_id: int) -> list[type]:
         return [type(fact) for fact in self.of(run_id)]
 
-    def fact(self, kind: type[Fact], run_id: int, within: float = 10) -> Fact:
+    def fact(self, kind: type[Fact], run_id: int, within: float = 60) -> Fact:
         """Return the first fact of a kind about a run, once there is one."""
         return eventually(
             lambda: next((fact for fact in self.of(run_id) if isinstance(fact, kind)), None), within=within
@@ -165,10 +165,10 @@ class Rig:
         eventually(lambda: "up\n" in self.out(run_id))
         return self.spawned(run_id)
 
-    def exited(self, run_id: int, within: float = 10) -> Exited:
+    def exited(self, run_id: int, within: float = 60) -> Exited:
         return self.fact(Exited, run_id, within)
 
-    def ended(self, run_id: int, within: float = 10) -> Exit:
+    def ended(self, run_id: int, within: float = 60) -> Exit:
         return self.exited(run_id, within).ended
 
     def serving(self, run_id: int) -> None:
@@ -242,8 +242,3 @@ def real(
 
 def open_fds() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
-
-
-def children(pid: int) -> set[int]:
-    lists = Path(f"/proc/{pid}/task").glob("*/children")
-    return {int(child) for each in lists for child in each.read_text().split()}

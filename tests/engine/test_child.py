@@ -10,8 +10,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
-from conftest import eventually
-from rig import Rig, children, real
+from conftest import children, eventually
+from rig import Rig, real
 
 from supervisor.core.exits import Code, NotStarted, Signalled
 from supervisor.core.runs import Trigger

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import eventually, is_alive
+from conftest import children, eventually, is_alive
 from delegated import delegated
-from rig import Rig, children, real
+from rig import Rig, real
 
 from supervisor.core.exits import Code, Signalled
 from supervisor.engine import containment, tree
@@ -98,6 +98,12 @@ def below(pid: int) -> set[int]:
     return found | {each for child in found for each in below(child)}
 
 
+def gone(rig: Rig) -> None:
+    """Nothing below the fork server is alive; what it adopted is reaped a little later."""
+    assert not any(map(is_alive, children(rig.server)))
+    eventually(lambda: not children(rig.server))
+
+
 def test_a_stop_ends_children_in_the_group_and_out_of_it(rig: Rig) -> None:
     run_id = rig.run("leaves_a_session")
     family = below(rig.up(run_id))
@@ -105,13 +111,13 @@ def test_a_stop_ends_children_in_the_group_and_out_of_it(rig: Rig) -> None:
     rig.stop(run_id)
     assert rig.ended(run_id) == Signalled(15)
     assert not any(map(is_alive, family))
-    assert children(rig.server) == set()
+    gone(rig)
 
 
 def test_an_end_by_itself_leaves_nothing_either(rig: Rig) -> None:
     run_id = rig.run("ends_and_leaves")
     assert rig.ended(run_id) == Code(0)
-    assert children(rig.server) == set()
+    gone(rig)
 
 
 def test_what_is_left_in_the_midst_of_its_exec_is_ended_too(rig: Rig) -> None:
@@ -207,7 +213,7 @@ def test_the_ends_of_many_at_once_are_all_told_and_nothing_is_left(rig: Rig) -> 
     rig.call(lambda: [rig.engine.kill(run_id) for run_id in runs])
     assert [rig.ended(run_id) for run_id in runs] == [Signalled(9)] * 20
     assert not [pid for family in families for pid in family if is_alive(pid)]
-    assert children(rig.server) == set()
+    gone(rig)
 
 
 def test_a_process_that_a_set_user_id_program_made_its_own_does_not_stop_the_fork_server(rig: Rig) -> None:
@@ -249,7 +255,7 @@ def test_a_chain_of_forks_that_never_stands_still_is_ended(rig: Rig, by: str) ->
     eventually(mark.exists)
     rig.stop(run_id)
     rig.ended(run_id)
-    eventually(lambda: not children(rig.server))  # what it adopted is dead, and reaped a little later
+    gone(rig)
 
 
 def test_a_crowd_of_forks_in_sessions_of_their_own_is_ended(rig: Rig) -> None:
@@ -268,7 +274,7 @@ time.sleep(1000)
     rig.stop(run_id)
     rig.ended(run_id)
     assert not any(map(is_alive, family))
-    eventually(lambda: not children(rig.server))  # what it adopted is dead, and reaped a little later
+    gone(rig)
 
 
 DEEP = """
@@ -292,7 +298,7 @@ def test_a_family_of_more_generations_than_python_recurses_is_seen_and_ended(tmp
         assert told.count('"children"') == tree.DEEPEST + 1
         rig.stop(run_id)
         rig.exited(run_id, within=60)
-        assert children(rig.server) == set()
+        gone(rig)
 
 
 BUSHY = """
@@ -317,4 +323,4 @@ def test_a_job_that_never_stops_forking_holds_up_no_other(rig: Rig) -> None:
     assert rig.ended(rig.command("true")) == Code(0)
     rig.kill(run_id)
     assert rig.ended(run_id) == Signalled(9)
-    assert children(rig.server) == set()
+    gone(rig)

@@ -43,7 +43,7 @@ def talking(scene: Callable[[Talk], Coroutine[Any, Any, None]]) -> None:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    give_up_at = time.monotonic() + 10
+    give_up_at = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < give_up_at
         await asyncio.sleep(0.005)

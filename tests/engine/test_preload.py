@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import eventually
-from rig import Rig, children, real
+from conftest import children, eventually
+from rig import Rig, real
 
 from supervisor.core.exits import Code
 from supervisor.engine.generation import Patience
@@ -25,7 +25,7 @@ PID = "import os\npid = os.getpid()\n"
 
 def said(rig: Rig, target: str, module: str) -> str:
     run_id = rig.run(target, module)
-    assert rig.ended(run_id, within=20) == Code(0), rig.err(run_id)
+    assert rig.ended(run_id) == Code(0), rig.err(run_id)
     return rig.out(run_id).strip()
 
 
@@ -48,7 +48,7 @@ def test_a_module_is_imported_once_in_the_fork_server_from_the_jobs_own_folders(
         ("import os; os._exit(3)", "importing it ended the process"),
         ("import os; os.kill(os.getpid(), 11)", "importing it ended the process"),
         ("import threading, time; threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()", "a thread"),
-        ("import time; time.sleep(1000)", "more than 1 s to import"),
+        ("import time; time.sleep(1000)", "more than 3 s to import"),
         ("import no_such_module_at_all", "No module named"),
     ],
 )
@@ -57,7 +57,7 @@ def test_a_bad_module_is_named_and_left_to_the_jobs(tmp_path: Path, code: str, w
     (tmp_path / "later.py").write_text(PID)
     of_the_fork_server = "import os, sys\npid = os.getpid()\nif 'acts' not in sys.modules:\n    "
     (tmp_path / "bad.py").write_text(of_the_fork_server + code + "\n")
-    with real(tmp_path, CODE, preload=["good", "bad", "later"], patience=Patience(preload=1)) as rig:
+    with real(tmp_path, CODE, preload=["good", "bad", "later"], patience=Patience(preload=3)) as rig:
         answers = said(rig, "asks", "bad")
         (warning,) = rig.call(lambda: rig.engine.warnings)
         assert warning.startswith('preload: "bad" is not preloaded: ')

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import eventually
-from rig import Rig, children, real
+from conftest import children, eventually
+from rig import Rig, real
 
 from supervisor.core.events import TargetFound, TargetMissing
 from supervisor.core.job import Command
@@ -28,7 +28,7 @@ number = 3
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
-    with real(tmp_path, CODE, patience=Patience(probe=1)) as made:
+    with real(tmp_path, CODE, patience=Patience(probe=3)) as made:
         yield made
 
 
@@ -93,7 +93,7 @@ def test_what_is_no_target_is_said(rig: Rig, target: str, words: str) -> None:
         ("import sys; sys.exit('bye')", 'importing "bad" raised SystemExit at {folder}/bad.py:1: bye'),
         ("import os; os._exit(3)", 'importing "bad" ended the process (exit 3)'),
         ("import os; os.kill(os.getpid(), 11)", 'importing "bad" ended the process (SIGSEGV'),
-        ("import time; time.sleep(1000)", 'importing "bad" takes more than 1 s'),
+        ("import time; time.sleep(1000)", 'importing "bad" takes more than 3 s'),
     ],
 )
 def test_a_bad_import_is_blamed_and_the_others_are_tried(rig: Rig, code: str, words: str) -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from stage import on_loop
@@ -15,7 +16,14 @@ from supervisor.engine import strangers
 from supervisor.engine.containment import own_children
 from supervisor.engine.strangers import Strangers
 
-ORPHAN = "import os, time\nif os.fork() == 0:\n    os.setsid()\n    time.sleep({})\n    os._exit(3)\n"
+ORPHAN = """
+import os, sys
+if os.fork() == 0:
+    os.setsid()
+    open(sys.argv[1]).read()
+    os._exit(3)
+"""
+"""It lives until the FIFO has been opened for writing and closed."""
 
 
 @pytest.fixture(autouse=True)
@@ -24,22 +32,25 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def eventually_none(pids: set[int]) -> None:
-    give_up_at = time.monotonic() + 20
+    give_up_at = time.monotonic() + 60
     while pids & set(own_children()):
         assert time.monotonic() < give_up_at
         await asyncio.sleep(0.005)
 
 
 @on_loop
-async def test_an_adopted_process_is_reaped_after_its_end() -> None:
+async def test_an_adopted_process_is_reaped_after_its_end(tmp_path: Path) -> None:
+    end = tmp_path / "end"
+    os.mkfifo(end)
     loop = asyncio.get_running_loop()
     linux.adopt_orphans()
     made = Strangers(loop)
     loop.add_signal_handler(signal.SIGCHLD, made.notice)
     before = set(own_children())
-    await loop.run_in_executor(None, subprocess.run, [sys.executable, "-c", ORPHAN.format(0.2)])
+    await loop.run_in_executor(None, subprocess.run, [sys.executable, "-c", ORPHAN, end])
     adopted = set(own_children()) - before
     assert len(adopted) == 1
+    await loop.run_in_executor(None, end.write_text, "")
     await eventually_none(adopted)
     loop.remove_signal_handler(signal.SIGCHLD)
     made.close()

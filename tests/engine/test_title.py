@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import eventually
-from rig import Rig, children, real
+from conftest import children, eventually
+from rig import Rig, real
 
 from supervisor.engine.containment import run_of
 

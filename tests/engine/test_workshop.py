@@ -121,6 +121,7 @@ def test_a_stop_lets_a_tick_end_then_stop_runs_with_the_reason(rig: Rig) -> None
     tick = rig.tick(run_id)
     rig.up(run_id)
     rig.stop(run_id, cause=Cause.RELOAD)
+    rig.call(lambda: None)  # a turn of the loop later the Worker has been told
     (rig.folder / "go").touch()
     assert rig.ended(run_id) == Code(0)
     assert rig.out(run_id) == "up\nticked True\nstop reload\n"

@@ -27,7 +27,9 @@ def tampered(pid: int, *options: str) -> Iterator[None]:
 
 
 def _is_traced(pid: int) -> bool:
-    return "TracerPid:\t0\n" not in Path(f"/proc/{pid}/status").read_text()
+    """Tell whether all threads of a process are traced: strace attaches to one after the other."""
+    threads = Path(f"/proc/{pid}/task").glob("*/status")
+    return all("TracerPid:\t0\n" not in each.read_text() for each in threads)
 
 
 def fill(folder: Path) -> Path:

@@ -1,7 +1,9 @@
 """A fork server or log process that is dead or stopped, a preload that crashes or hangs: said, and gone on without."""
 
+import fcntl
 import os
 import signal
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,15 +53,32 @@ def test_a_dead_or_stopped_log_process_costs_no_line(app: Witnessed, number: int
     )
     log = app.folder / ".jobvisor" / "logs" / "counts.log"
     eventually(lambda: log.exists() and "50\n" in log.read_text())
-    os.kill(app.part("logs.process"), number)
+    part, job = app.part("logs.process"), app.job("counts")["pid"]
+    os.kill(job, signal.SIGSTOP)  # what the log process has in hand would die with it
+    eventually(lambda: state_of(job) == "T" and is_read(job) and state_of(part) == "S")
+    os.kill(part, number)
+    os.kill(job, signal.SIGCONT)
     app.goes_on()
     lines = len(log.read_text().splitlines())
     eventually(lambda: len(log.read_text().splitlines()) > lines + 50)
     if number == signal.SIGKILL:  # a stopped one is continued, and well again, before anybody can look
         app.warns("log: the log process had to be replaced 1 times")
     assert "log: the log process" in app.log
-    numbers = [int(line) for line in log.read_text().splitlines()]
+    numbers = [int(line) for line in log.read_text().rpartition("\n")[0].splitlines()]
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def state_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def is_read(pid: int) -> bool:
+    """Tell whether all that a process has written to its output has been read."""
+    pipe = os.open(f"/proc/{pid}/fd/1", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        return not any(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))
+    finally:
+        os.close(pipe)
 
 
 def test_a_preload_that_crashes(app: Witnessed) -> None:

@@ -73,7 +73,7 @@ def test_no_descriptors_in_the_supervisor(app: Witnessed) -> None:
     try:
         resource.prlimit(app.pid, resource.RLIMIT_NOFILE, (min(highest + 1, 3), before[1]))
         os.kill(late, 9)
-        eventually(lambda: "Too many open files" in app.log, within=20)
+        eventually(lambda: "Too many open files" in app.log)
     finally:
         resource.prlimit(app.pid, resource.RLIMIT_NOFILE, before)
     app.eventually_job("late", state="running", health="ok")
@@ -93,7 +93,7 @@ def test_no_descriptors_in_the_fork_server(app: Witnessed) -> None:
     try:
         resource.prlimit(server, resource.RLIMIT_NOFILE, (highest + 10, before[1]))
         os.kill(late, 9)
-        eventually(lambda: (app.job("late")["last"] or {}).get("error") == "fork: Too many open files", within=20)
+        eventually(lambda: (app.job("late")["last"] or {}).get("error") == "fork: Too many open files")
     finally:
         resource.prlimit(server, resource.RLIMIT_NOFILE, before)
     app.eventually_job("late", state="running", health="ok")

@@ -43,7 +43,7 @@ class Witnessed(Program):
     def goes_on(self) -> None:
         """Return when runs have started that nobody had started before."""
         before = self.beats
-        eventually(lambda: self.beats >= before + 3, within=20)
+        eventually(lambda: self.beats >= before + 3)
 
     @property
     def beats(self) -> int:
@@ -57,13 +57,11 @@ class Witnessed(Program):
 
     def warns(self, *words: str) -> str:
         """Return the warning of status that has all these words, once there is one."""
-        return eventually(
-            lambda: next((each for each in self.warnings if all(word in each for word in words)), ""), within=20
-        )
+        return eventually(lambda: next((each for each in self.warnings if all(word in each for word in words)), ""))
 
     def heals(self, *words: str) -> None:
         """Return when no warning of status has these words any more."""
-        eventually(lambda: not any(all(word in each for word in words) for each in self.warnings), within=20)
+        eventually(lambda: not any(all(word in each for word in words) for each in self.warnings))
 
 
 @contextmanager

@@ -68,7 +68,7 @@ def test_an_error_of_the_api_is_a_failure_with_its_status() -> None:
 
 def test_a_silent_api_is_a_failure_after_the_time_out() -> None:
     released = threading.Event()
-    with api(lambda _: bool(released.wait(30)) and None) as url:
+    with api(lambda _: bool(released.wait(60)) and None) as url:
         try:
             with pytest.raises(PollError, match=f"^{url} did not answer within 0.05 s$"):
                 poll(url, timeout_seconds=0.05)

@@ -54,7 +54,7 @@ def test_processes_that_open_it_at_once_fill_it_once(database: str) -> None:
     code = f"from jobs.users import transaction\nwith transaction({database!r}): pass"
     environ = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     processes = [subprocess.Popen([sys.executable, "-c", code], env=environ) for _ in range(4)]
-    assert [process.wait(30) for process in processes] == [0, 0, 0, 0]
+    assert [process.wait(60) for process in processes] == [0, 0, 0, 0]
     assert count(database) == 60
 
 

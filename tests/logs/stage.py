@@ -78,7 +78,7 @@ class Stage:
         path = self.log_dir / name
         return path.read_text() if path.exists() else ""
 
-    async def eventually(self, condition: Callable[[], object], *, within: float = 20.0) -> None:
+    async def eventually(self, condition: Callable[[], object], *, within: float = 60.0) -> None:
         """Wait until a condition holds while the client's loop goes on."""
         give_up_at = asyncio.get_running_loop().time() + within
         while not condition():

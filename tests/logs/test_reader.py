@@ -145,7 +145,7 @@ class Follower:
         self._ready: Queue[None] = Queue()
         self._thread = threading.Thread(target=self._follow, args=(log_dir, wanted, wish or Wish(), with_last))
         self._thread.start()
-        self._ready.get(timeout=10)
+        self._ready.get(timeout=60)
 
     def _follow(self, log_dir: Path, wanted: list[str], wish: Wish, with_last: bool) -> None:  # noqa: FBT001
         for line in follow(log_dir, wanted, wish, with_last=with_last, is_over=self._is_over, look_every=0.05):

@@ -51,7 +51,7 @@ class Receiver:
             self.requests.append((path, headers, body))
             match answer:
                 case "hang":
-                    self._over.wait(30)
+                    self._over.wait(60)
                 case "drip":
                     for byte in b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 10_000:
                         peer.sendall(bytes([byte]))

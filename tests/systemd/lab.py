@@ -109,7 +109,7 @@ class Lab:
         """Return a property of a unit."""
         return self.ctl("show", "--value", "-p", name, unit).strip()
 
-    def eventually(self, unit: str, *, within: float = 20, **wanted: str) -> None:
+    def eventually(self, unit: str, *, within: float = 60, **wanted: str) -> None:
         """Wait until a unit has these properties; say what its journal says where it never has."""
         names = [option for name in wanted for option in ("-p", name)]
 
@@ -149,7 +149,7 @@ class Lab:
         jobs = status["jobs"] if isinstance(status, dict) else []
         return next((job for job in jobs if (job["name"], job["instance"]) == (name, instance)), {})
 
-    def eventually_job(self, name: str, *, within: float = 20, **wanted: object) -> dict[str, Any]:
+    def eventually_job(self, name: str, *, within: float = 60, **wanted: object) -> dict[str, Any]:
         """Return the status of a job once it has these values."""
         return eventually(
             lambda: (job := self.job(name)) and all(job[key] == value for key, value in wanted.items()) and job,

@@ -30,7 +30,7 @@ class Manager:
         def place() -> int:
             return next((number for number, each in enumerate(self.hear()) if number >= after and is_it(each)), -1) + 1
 
-        return eventually(place, within=20)
+        return eventually(place)
 
     def fill(self) -> None:
         """Fill the queue, as a manager that does not read would have it."""

@@ -320,7 +320,7 @@ def test_a_long_stop_asks_for_more_time_as_long_as_it_goes_on(app: Program, unit
     first = unit.eventually("EXTEND_TIMEOUT_USEC=20000000")
     unit.eventually("EXTEND_TIMEOUT_USEC=20000000", after=first)
     assert app.supervisor is not None
-    assert app.supervisor.wait(30) == 0
+    assert app.supervisor.wait(60) == 0
 
 
 def test_a_manager_that_does_not_read_holds_up_nothing(app: Program, unit: Manager) -> None:
