@@ -228,10 +228,14 @@ def test_a_fork_server_without_work_does_not_wake(rig: Rig) -> None:
     def count() -> int:
         return int(switches.read_text().partition("\nvoluntary_ctxt_switches:")[2].split()[0])
 
-    eventually(lambda: Path(f"/proc/{rig.server}/stat").read_text().rpartition(")")[2].split()[0] == "S")
-    before = count()
+    def asleep() -> int:
+        eventually(lambda: Path(f"/proc/{rig.server}/stat").read_text().rpartition(")")[2].split()[0] == "S")
+        return count()
+
+    before = asleep()
     done = rig.command("sleep", "1.5")
-    after_start = eventually(lambda: count() if rig.spawned(done) else None)
+    eventually(lambda: rig.spawned(done))
+    after_start = asleep()
     rig.ended(done)
     assert before < after_start <= count() <= after_start + 4
 
