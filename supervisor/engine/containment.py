@@ -143,11 +143,6 @@ def _is_without_environ(pid: int) -> bool:
         return int(file.read().split()[_ENV_END]) == 0
 
 
-def runs_below(pid: int) -> frozenset[int]:
-    """Return the runs that the children of a process say they are of."""
-    return frozenset(run_id for run_id in map(run_of, children(pid)) if run_id is not None)
-
-
 def kill(pid: int) -> None:
     """Kill a child of this process that is not reaped and, walking down, all below it."""
     for kin in descendants(pid):

@@ -25,6 +25,7 @@ from typing import TextIO
 from supervisor import linux
 from supervisor.engine import cgroups, child, containment, forking, interpreter
 from supervisor.engine.agreed import FORK_SERVER, STACK_FD, STACK_SIGNAL
+from supervisor.engine.marker import Marker
 from supervisor.engine.preload import preload
 from supervisor.engine.probe import probe
 from supervisor.engine.wards import Ward, Wards
@@ -49,9 +50,11 @@ class ForkServer:
         environ: Mapping[str, str],
         run_id_slot: linux.EnvironSlot,
         nofile: tuple[int, int],
+        marker: Marker,
         delegation: cgroups.Delegation | None = None,
     ) -> None:
         self._wire = wire
+        self._marker = marker
         self._run_id_slot = run_id_slot
         self._command_line = linux.CommandLine()
         self._delegation = delegation
@@ -215,6 +218,7 @@ class ForkServer:
             cgroup,
         )
         main = child.main if spec["order"] == "spawn" else probe
+        self._marker.begin(spec["number"])
         try:
             pid = self._fork_into(cgroup, main, spec, inherited) if cgroup is not None else None
             if pid is None:
@@ -361,8 +365,8 @@ def main() -> None:
     slot = linux.EnvironSlot("JOBVISOR_RUN_ID")
     environ = _surroundings(settings)
 
-    def say(message: Message) -> None:
-        wire.put(message)
+    def say(message: Message, fds: Sequence[int] = ()) -> None:
+        wire.put(message, fds)
         with suppress(ConnectionError):  # the loop sees that end
             wire.flush()
 
@@ -372,12 +376,14 @@ def main() -> None:
     faulthandler.register(STACK_SIGNAL, file=STACK_FD)  # for the children: it is blocked here
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - {signal.SIGCHLD})
     linux.die_with_parent(signal.SIGCONT)
-    say({"fact": "serving"})
+    marker = Marker()
+    say({"fact": "serving"}, (marker.fd,))
     server = ForkServer(
         wire,
         environ,
         slot,
         (settings["nofile"], resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
+        marker,
         cgroups.Delegation(*settings["cgroup"]) if settings["cgroup"] else None,
     )
     server.obey(orders)

@@ -4,12 +4,12 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 
-from supervisor.core.runs import RunId
-from supervisor.engine.containment import runs_below
 from supervisor.engine.line import Line
+from supervisor.engine.marker import marked
 from supervisor.engine.pidfd import ended
 from supervisor.handed import HandedHelper
 from supervisor.helpers import Helper
+from supervisor.plain import Fd
 from supervisor.values import dataclass
 from supervisor.wire import Message
 
@@ -34,6 +34,8 @@ class HandedServer:
     started_at: float
     """On the loop's clock, CLOCK_MONOTONIC."""
     awaits_pong: bool
+    ordered: int = 0
+    marker: Fd | None = None
 
 
 class Generation:
@@ -70,8 +72,12 @@ class Generation:
         """It has imported ``preload`` and takes orders; until then they would lie with it, not to be taken back."""
         self._settled = asyncio.Event()
         """It serves, or is gone."""
-        self.untold: frozenset[RunId] = frozenset()
-        """Runs whose processes it had when it was found hung, whether it had told of them or not."""
+        self._ordered = 0
+        """How many processes it was told to make."""
+        self._marker: int | None = None
+        """The descriptor of its marker, until it has ended."""
+        self._begun: int | None = None
+        """The number of the last process that it has begun to make, once it has ended; None where nobody knows."""
         self.gone = asyncio.Event()
         """It will say nothing any more."""
         self._overdue: asyncio.TimerHandle | None = None
@@ -83,13 +89,20 @@ class Generation:
     def hand_over(self) -> HandedServer:
         """Return one that serves as it stands."""
         helper = HandedHelper(pid=self.pid, wire=self._line.hand_over())
-        return HandedServer(helper=helper, started_at=self.started_at, awaits_pong=self._awaits_pong)
+        return HandedServer(
+            helper=helper,
+            started_at=self.started_at,
+            awaits_pong=self._awaits_pong,
+            ordered=self._ordered,
+            marker=None if self._marker is None else Fd(self._marker),
+        )
 
     def take_over(self, handed: HandedServer) -> None:
         """Go on with one that served before an exec."""
         self._line.take_over(handed.helper.wire)
         self.started_at = handed.started_at
         self._awaits_pong = handed.awaits_pong
+        self._ordered, self._marker = handed.ordered, handed.marker
         self.is_serving = True
         self._settled.set()
         self._wait(self._patience.answer if handed.awaits_pong else None)
@@ -104,9 +117,19 @@ class Generation:
         await self._settled.wait()
         return self.is_serving
 
-    def tell(self, message: Message, fds: Sequence[int] = ()) -> None:
-        """Give an order; lent descriptors stay open until the answer."""
+    def make(self, message: Message, fds: Sequence[int]) -> None:
+        """Have a process made; the descriptors are lent, and stay open until the answer."""
+        self._ordered += 1
+        message["number"] = self._ordered
         self._line.put(message, fds)
+
+    def has_begun(self, message: Message) -> bool:
+        """Tell of one that has ended whether it had begun to make a process, or may have where nobody knows."""
+        return self._begun is None or message["number"] <= self._begun
+
+    def tell(self, message: Message) -> None:
+        """Give an order about a process."""
+        self._line.put(message)
 
     def expect_answer(self) -> None:
         """Take the fork server for hung unless it says something soon; while it imports, another clock runs."""
@@ -130,6 +153,7 @@ class Generation:
                 self._befell(f"the fork server did not understand an order: {text}")
             case {"fact": "serving"}:
                 self._importing = None
+                self._marker = fds.pop() if fds else None
                 self.is_serving = True
                 self._settled.set()
                 self._wait(None)
@@ -153,7 +177,6 @@ class Generation:
             self._refuse(self._importing, f"it takes more than {self._patience.preload:g} s to import")
         else:
             self._befell("the fork server did not answer, and was killed")
-            self.untold = runs_below(self.pid)
         self._overdue = None
         self.kill()
 
@@ -184,11 +207,14 @@ class Generation:
 
     async def ended(self, within: float | None = None) -> None:
         """Return when it is gone and reaped; kill it where that takes longer than ``within`` seconds."""
-        if self._process.poll() is not None:
-            return
-        gone = asyncio.ensure_future(ended(self._loop, os.pidfd_open(self._process.pid)))
-        done, _ = await asyncio.wait([gone], timeout=within)
-        if not done:
-            self.kill()
-        await gone
-        self._process.wait()
+        if self._process.poll() is None:
+            gone = asyncio.ensure_future(ended(self._loop, os.pidfd_open(self._process.pid)))
+            done, _ = await asyncio.wait([gone], timeout=within)
+            if not done:
+                self.kill()
+            await gone
+            self._process.wait()
+        if self._marker is not None:
+            self._begun = marked(self._marker)
+            os.close(self._marker)
+            self._marker = None

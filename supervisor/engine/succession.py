@@ -5,7 +5,6 @@ it had not answered are given again to the next one, and what it had made is bur
 """
 
 import asyncio
-import os
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 
@@ -167,7 +166,7 @@ class Succession:
         server = server or self._serving
         if server is not None:
             run.server = server
-            server.tell(run.message, run.fds)
+            server.make(run.message, run.fds)
             server.expect_answer()
 
     @property
@@ -215,7 +214,7 @@ class Succession:
     def _give_again(run: Ordered, server: Generation) -> None:
         run.server = server
         run.early.clear()  # of a process that died with the last fork server
-        server.tell(run.message, run.fds)
+        server.make(run.message, run.fds)
         for message in run.later:
             server.tell(message)
 
@@ -239,13 +238,13 @@ class Succession:
     async def _bury(self, dead: Generation) -> None:
         """Report the runs of a dead fork server as lost when nothing of them is left; give what it had not made again.
 
-        What it had not made is given to the fork server of now, where there is one, else to the next. What it may have
-        made without telling is lost too: no run begins twice.
+        What it had not made is given to the fork server of now, where there is one, else to the next. What it has begun
+        without telling is lost too: no run begins twice.
         """
         dead.kill()
         await dead.ended()
         own = [run for run in self._runs.values() if run.server is dead]
-        lost = [run for run in own if run.pid is not None or self._may_have_begun(run, dead)]
+        lost = [run for run in own if run.pid is not None or dead.has_begun(run.message)]
         leaders = {run.pid: run.pidfd for run in lost if run.pid is not None and run.pidfd is not None}
         for pidfd in leaders.values():
             self._loop.remove_reader(pidfd)
@@ -258,14 +257,6 @@ class Succession:
                 run.server = None
                 if self._serving is not None:
                     self._give_again(run, self._serving)
-
-    def _may_have_begun(self, run: Ordered, dead: Generation) -> bool:
-        """Tell whether a run that was not told of has a process all the same: it was seen, has spoken, or has a cgroup.
-
-        Without a cgroup, what a fork server has made in the last instant of its life is not known.
-        """
-        has_cgroup = any(map(os.path.isdir, self._cgroups_of([run])))
-        return run.run_id in dead.untold or bool(run.early) or has_cgroup
 
     def _cgroups_of(self, runs: Iterable[Ordered]) -> list[str]:
         delegation = self.settings.cgroup

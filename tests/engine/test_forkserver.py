@@ -6,7 +6,10 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,7 @@ from rig import Rig, open_fds, real
 from supervisor import linux
 from supervisor.core.events import Exited, Spawned, SpawnFailed
 from supervisor.core.exits import Code, Lost, Signalled
+from supervisor.engine.forkserver import REPORT_EVERY
 from supervisor.engine.generation import Patience
 
 CODE = """
@@ -352,24 +356,93 @@ def test_a_renewal_that_is_cancelled_leaves_no_fork_server(rig: Rig, tmp_path: P
 
 COUNTS = """
 import os, time
-def counts():
+def notes():
     with open("begun", "a") as begun:
         print(os.environ["JOBVISOR_RUN_ID"], file=begun)
+
+def counts():
+    notes()
     time.sleep(1000)
 """
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace stops it between its fork and its word")
+@contextmanager
+def silenced(pid: int, *, word: int = 1) -> Iterator[Callable[[], bool]]:
+    """Have a fork server stop in the place of one of its next words; give what tells that it has. It has to be ended.
+
+    strace goes with whom it traces.
+    """
+    with tempfile.NamedTemporaryFile("r") as told:
+        meddle = f"inject=sendmsg:error=EAGAIN:signal=SIGSTOP:when={word}"
+        command = ["strace", "-o", told.name, "-e", meddle, "-p", str(pid)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as strace:
+            assert strace.stderr is not None
+            assert strace.stderr.readline() == f"strace: Process {pid} attached\n"
+            yield lambda: "stopped by SIGSTOP" in Path(told.name).read_text()
+
+
+def begun(folder: Path) -> list[int]:
+    """Return the runs whose function has begun, in order, as often as it has."""
+    path = folder / "begun"
+    return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+
+stops_it = pytest.mark.skipif(shutil.which("strace") is None, reason="strace stops it between its fork and its word")
+
+
+@stops_it
 def test_a_run_that_a_hung_fork_server_has_begun_without_telling_is_lost_and_not_begun_again(tmp_path: Path) -> None:
     with real(tmp_path, COUNTS, patience=Patience(answer=1.5)) as rig:
         rig.ended(rig.command("true"))
-        server = rig.server
-        command = ["strace", "-o", "/dev/null", "-e", "inject=sendmsg:error=EAGAIN:signal=SIGSTOP", "-p", str(server)]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as strace:  # ends with whom it traces
-            assert strace.stderr is not None
-            assert strace.stderr.readline() == f"strace: Process {server} attached\n"
-            run_id = rig.run("acts:counts")
-            eventually((tmp_path / "begun").exists)
+        with silenced(rig.server):
+            run_id = rig.run("counts")
+            eventually(lambda: begun(tmp_path))
             assert rig.ended(run_id) == Lost("the fork server died")
-        again = rig.run("acts:counts")
-        eventually(lambda: (tmp_path / "begun").read_text().split() == [str(run_id), str(again)])
+        again = rig.run("counts")
+        eventually(lambda: begun(tmp_path) == [run_id, again])
+
+
+@stops_it
+def test_a_run_that_a_killed_fork_server_has_begun_without_telling_is_lost_and_not_begun_again(tmp_path: Path) -> None:
+    with real(tmp_path, COUNTS) as rig:
+        rig.ended(rig.command("true"))
+        server = rig.server
+        with silenced(server) as is_silent:
+            run_id = rig.run("counts")
+            eventually(lambda: begun(tmp_path))
+            eventually(is_silent)
+            waiting = rig.run("counts")
+            os.kill(server, signal.SIGKILL)
+            assert rig.ended(run_id) == Lost("the fork server died")
+        eventually(lambda: begun(tmp_path) == [run_id, waiting])
+        eventually(lambda: rig.kinds(waiting) == [Spawned])
+
+
+@stops_it
+@pytest.mark.parametrize("word", [1, 2, 5])
+def test_of_many_orders_only_those_are_lost_that_a_killed_fork_server_has_begun_without_telling(
+    tmp_path: Path, word: int
+) -> None:
+    """It falls silent at some word of it, in the midst of them."""
+    runs = range(1000, 1500)
+    with real(tmp_path, COUNTS) as rig:
+        rig.ended(rig.command("true"))
+        server = rig.server
+        with silenced(server, word=word) as is_silent:
+            rig.call(lambda: [rig.spawn_here(rig.job("notes"), run_id) for run_id in runs])
+            eventually(is_silent)
+            os.kill(server, signal.SIGKILL)
+            eventually(lambda: all(rig.kinds(run_id)[-1:] == [Exited] for run_id in runs), within=60)
+        ends = Counter(rig.ended(run_id) for run_id in runs)
+        assert ends.keys() <= {Code(0), Lost("the fork server died")}
+        untold = [run_id for run_id in runs if rig.kinds(run_id) == [Exited]]
+        assert {rig.ended(run_id) for run_id in untold} == {Lost("the fork server died")}
+        assert 1 <= len(untold) <= REPORT_EVERY
+        assert max(Counter(begun(tmp_path)).values()) == 1
+        assert set(runs) - set(begun(tmp_path)) <= {run_id for run_id in runs if rig.ended(run_id) != Code(0)}
+
+
+def test_a_job_does_not_have_the_memory_in_which_its_fork_server_notes_what_it_has_begun(rig: Rig) -> None:
+    job = rig.up(rig.run("sleeper"))
+    assert "memfd:marker" in Path(f"/proc/{rig.server}/maps").read_text()
+    assert "memfd:marker" not in Path(f"/proc/{job}/maps").read_text()
