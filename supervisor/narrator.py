@@ -37,8 +37,8 @@ def narrate(change: Change) -> None:
         about.bind(**_marks(row)).log(level, "{}: run {} ended after {}: {}", label, row.run.run_id, took, brief(row))
     if after.paused and not before.paused and after.has_had_enough:
         about.error("{}: {}", label, enough(after))
-    if after.problem is not None and after.problem != before.problem:
-        about.error("{}", after.problem)
+    if after.fault is not None and after.fault != before.fault:
+        about.error("{}", after.fault)
     if type(after.state) is type(before.state):
         return
     process = process_of(after.state)

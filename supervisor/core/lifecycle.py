@@ -44,7 +44,6 @@ from supervisor.core.events import (
     TickEnded,
 )
 from supervisor.core.instants import Now
-from supervisor.core.job import kind_problem
 from supervisor.core.runs import Attempt, Outcome, Trigger
 from supervisor.core.slot import Context, Slot, Step, to_save
 from supervisor.core.states import (
@@ -82,10 +81,9 @@ def _next(slot: Slot, event: Event, now: Now, context: Context) -> Step:  # noqa
         case New(), Begun():
             return starting.begin(slot, Trigger.START, now, context)
         case Waiting(), TargetFound(kind=kind) if slot.job.schedule is not None:
-            found = replace(slot, kind=kind, problem=kind_problem(slot.job, kind))
-            return starting.begin(found, Trigger.START, now, context)
+            return starting.begin(replace(slot, kind=kind, problem=None), Trigger.START, now, context)
         case _, TargetFound(kind=kind):
-            return replace(slot, kind=kind, problem=kind_problem(slot.job, kind)), ()
+            return replace(slot, kind=kind, problem=None), ()
         case _, TargetMissing(problem=problem):
             return replace(slot, kind=slot.kind or starting.PRESUMED, problem=problem), ()
 

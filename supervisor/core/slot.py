@@ -6,7 +6,7 @@ from itertools import count
 
 from supervisor.core.actions import Action, Keep
 from supervisor.core.instants import ZERO, Mono, Now
-from supervisor.core.job import Command, Job, Missed
+from supervisor.core.job import Command, Job, Missed, kind_problem
 from supervisor.core.kind import Kind
 from supervisor.core.runs import Attempt, Closed, NotRun, Outcome, Saved, Scaled, SlotId, Trigger
 from supervisor.core.states import Barred, Blocked, Failed, Idle, New, State, Waiting, Wanted, deadline_of, earliest
@@ -78,6 +78,13 @@ class Slot:
     def label(self) -> str:
         """What people call the slot."""
         return self.job.label(self.id.instance)
+
+    @property
+    def fault(self) -> str | None:
+        """What is wrong with the job itself: its target cannot be had, or keys of it are for the other kind."""
+        if self.problem is not None or self.kind is None:
+            return self.problem
+        return kind_problem(self.job, self.kind)
 
     @property
     def is_worker(self) -> bool:

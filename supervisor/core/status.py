@@ -118,8 +118,8 @@ def health(slot: Slot, now: Now) -> tuple[Health, str | None]:
             return Health.HUNG, "no heartbeat"
     if process is not None and process.sick is not None:
         return Health.UNHEALTHY, process.sick
-    if slot.problem is not None:
-        return Health.FAILING, slot.problem
+    if slot.fault is not None:
+        return Health.FAILING, slot.fault
     if slot.paused:
         return (Health.FAILING, enough(slot)) if slot.has_had_enough else (Health.OK, None)
     trouble = failing_since(slot)

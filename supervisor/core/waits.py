@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Protocol
 
 from supervisor.core.runs import Closed, NotRun, Outcome, RunId
+from supervisor.core.schedule import Reboot
 from supervisor.core.slot import Slot
 from supervisor.core.states import (
     Backoff,
@@ -63,10 +64,11 @@ class CameUp:
                 return Verdict(ok=True, message=f"running, pid {process.pid}")
             case Running(process=process) if process.run.due_at is not None:
                 return Verdict(ok=True, message=f"running, pid {process.pid}")
-            case Waiting() if slot.problem is not None:
-                return Verdict(ok=False, message=slot.problem)
+            case Waiting() if slot.fault is not None:
+                return Verdict(ok=False, message=slot.fault)
             case Waiting() if slot.kind is not None:
-                return Verdict(ok=True, message="waiting for its next due time")
+                until = "the next boot" if isinstance(slot.job.schedule, Reboot) else "its next due time"
+                return Verdict(ok=True, message=f"waiting for {until}")
             case Barred() if hindrance is not None:
                 return Verdict(ok=False, message=f"blocked: {hindrance}")
             case Blocked():

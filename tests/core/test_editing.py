@@ -9,7 +9,8 @@ from supervisor.core.events import StopRequested
 from supervisor.core.exits import Code
 from supervisor.core.job import Command, Job, Limit, Overlap
 from supervisor.core.runs import Finalized, SlotId
-from supervisor.core.states import Backoff, Disabled, Finished, Running, Stopped, Stopping, Waiting
+from supervisor.core.states import Backoff, Disabled, Finished, Idle, Running, Stopped, Stopping, Waiting
+from supervisor.core.status import Health, health
 from supervisor.values import replace
 
 OTHER = Command(argv=("other",))
@@ -82,6 +83,23 @@ def test_a_disabled_long_lived_job_stops() -> None:
     world = World((long_lived(),), obedient=True)
     reload(world, replace(long_lived(), enabled=False))
     assert isinstance(world.state("web"), Disabled)
+
+
+@pytest.mark.parametrize(("is_worker", "key"), [(True, "retries"), (False, "restart")])
+def test_a_key_for_the_other_kind_is_told_until_it_is_edited_away(*, is_worker: bool, key: str) -> None:
+    job = replace(worker("poll"), written=frozenset({key}), where="jobs.toml:3")
+    world = World((job,), obedient=True, workers=frozenset({"poll"} if is_worker else ()))
+    world.until(at("12:01"))
+    assert isinstance(world.state("poll"), Idle if is_worker else Waiting)
+    slot = world.board.slots[SlotId("poll")]
+    told, why = health(slot, world.now)
+    assert told is Health.FAILING
+    assert why is not None
+    assert why.startswith(f'job "poll" (jobs.toml:3): `{key}` does not apply to a ')
+    reload(world, replace(job, where="jobs.toml:5"))
+    assert "(jobs.toml:5)" in (health(world.board.slots[SlotId("poll")], world.now)[1] or "")
+    reload(world, replace(job, written=frozenset()))
+    assert health(world.board.slots[SlotId("poll")], world.now) == (Health.OK, None)
 
 
 def test_a_periodic_job_that_becomes_long_lived_ends_its_run_first() -> None:
