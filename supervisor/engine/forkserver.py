@@ -57,6 +57,7 @@ class ForkServer:
         self._marker = marker
         self._run_id_slot = run_id_slot
         self._command_line = linux.CommandLine()
+        self._marker = marker
         self._delegation = delegation
         self._into_cgroup = forking.IntoCgroup()
         self._epoll = select.epoll()
