@@ -14,7 +14,7 @@ from supervisor.core.slot import Slot
 from supervisor.core.states import Starting, process_of
 from supervisor.core.status import state_word
 from supervisor.core.waits import TargetKnown
-from supervisor.engine.mailbox import Refused, Reply
+from supervisor.engine.mailbox import Posted, Refused
 from supervisor.engine.stack import NONE
 from supervisor.errors import ControlError
 from supervisor.waiters import Waiters
@@ -27,8 +27,11 @@ LONGEST = 3600.0
 class Engine(Protocol):
     """What the dialogue needs of the engine."""
 
-    def post(self, run_id: RunId, kind: str, content: Any) -> "asyncio.Future[Reply] | Refused":
+    def post(self, run_id: RunId, kind: str, content: Any) -> Posted | Refused:
         """Put a message into a Worker's mailbox."""
+
+    def claim(self, run_id: RunId, ask: int) -> Posted | Refused:
+        """Return a message that was put in before an upgrade."""
 
     def signal(self, run_id: RunId, number: int) -> int | None:
         """Send a signal to the first process of a run, and return its pid."""
@@ -72,16 +75,22 @@ class Dialogue:
         return {"name": slot.label}
 
     async def _ask(self, slot: Slot, kind: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Put a message into the mailbox and return what is answered.
+        """Put a message into the mailbox, unless that was done before an upgrade, and return what is answered.
 
         Raises:
             ControlError: there is no Worker that could, it has an error to tell, or it takes too long.
         """
         within = _seconds(params.get("timeout", ANSWER_WITHIN))
-        slot = await self._worker(slot, within)
+        if "posted" not in params:
+            slot = await self._worker(slot, within)
+            posted = self._post(slot, kind, params)
+            until = asyncio.get_running_loop().time() + within
+            params["posted"] = {"run_id": _run_id(slot), "ask": posted.ask, "until": until}
+        else:
+            posted, until = self._claimed(slot, params["posted"])
         try:
-            async with asyncio.timeout(within):
-                reply = await self._post(slot, kind, params)
+            async with asyncio.timeout_at(until):
+                reply = await posted.answer
         except TimeoutError:
             busy = _busy(self._look(slot.id) or slot)
             raise ControlError(1, f"{slot.label}: no answer within {within:g} s{busy}") from None
@@ -89,11 +98,15 @@ class Dialogue:
             raise ControlError(1, f"{slot.label}: {reply.error}")
         return {"name": slot.label, "reply": reply.value}
 
-    def _post(self, slot: Slot, kind: str, params: dict[str, Any]) -> "asyncio.Future[Reply]":
-        posted = self._engine.post(_run_id(slot), kind, params.get("content"))
-        if isinstance(posted, Refused):
-            raise ControlError(1, f"{slot.label}: {posted.why}")
-        return posted
+    def _post(self, slot: Slot, kind: str, params: dict[str, Any]) -> Posted:
+        return _taken(slot, self._engine.post(_run_id(slot), kind, params.get("content")))
+
+    def _claimed(self, slot: Slot, noted: Any) -> tuple[Posted, float]:
+        """Return a message that a request has put in before an upgrade, and until when its answer is waited for."""
+        match noted:
+            case {"run_id": int(run_id), "ask": int(ask), "until": float(until)}:
+                return _taken(slot, self._engine.claim(run_id, ask)), until
+        raise ControlError(2, '"posted" must be what an upgrade has told')
 
     async def _worker(self, slot: Slot, within: float) -> Slot:
         """Return a slot once an import has told that its target is a Worker.
@@ -161,6 +174,12 @@ def _one(slots: Sequence[Slot]) -> Slot:
     if len(slots) == 1:
         return slots[0]
     raise ControlError(2, several([slot.label for slot in slots]))
+
+
+def _taken(slot: Slot, posted: Posted | Refused) -> Posted:
+    if isinstance(posted, Refused):
+        raise ControlError(1, f"{slot.label}: {posted.why}")
+    return posted
 
 
 def _run_id(slot: Slot) -> RunId:

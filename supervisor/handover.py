@@ -61,8 +61,8 @@ class Handover:
     letters: Mapping[str, tuple[Any, ...]]
     """Notices on their way, by notifier."""
     service: HandedService
-    reloads: bool
-    """A reload was asked for by a signal and has not begun."""
+    reloads: tuple[Any, ...]
+    """Reloads by a signal whose end is not told yet, as requests."""
 
 
 class Document(NamedTuple):

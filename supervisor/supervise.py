@@ -127,8 +127,8 @@ class Supervisor:
         self._arming = False
         self._asleep = handed.handover.asleep if handed else clock.asleep()
         self._interrupts = 0
-        self._hups = 0
-        """Reloads by a signal that have not ended."""
+        self._hups: list[dict[str, Any]] = []
+        """Reloads by a signal that have not ended, as requests."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._clock = clock.Clock(self._loop, self._time_passed, self._time_passed)
         self._history = History(
@@ -265,8 +265,8 @@ class Supervisor:
         self._time_passed()
         self.probe(self.manifest.jobs)
         self._in_background(self.reloads.refresh())
-        if handed.reloads:
-            self._hung_up()
+        for request in handed.reloads:
+            self._reload_by_signal(request)
 
     def _look_again(self, slot: Slot) -> None:
         """Go on with what was under way for a slot and does not cross an exec: its row is on disk, looks begin anew."""
@@ -300,7 +300,7 @@ class Supervisor:
             notices=self._notices.hand_over(),
             letters=self._couriers.hand_over(),
             service=self._service.hand_over(),
-            reloads=self._hups > 0,
+            reloads=tuple(self._hups),
         )
 
     def send_clients_on(self) -> None:
@@ -367,7 +367,7 @@ class Supervisor:
             signal.SIGQUIT: lambda: self.end(0),  # what some containers are stopped with; PID 1 has no default for it
             signal.SIGCHLD: self._strangers.notice,
             signal.SIGINT: self._interrupted,
-            signal.SIGHUP: self._hung_up,
+            signal.SIGHUP: lambda: self._reload_by_signal({}),
             signal.SIGUSR1: self._reopen_logs,
             signal.SIGUSR2: lambda: self._in_background(self._upgrade_by_signal()),
         }
@@ -390,18 +390,15 @@ class Supervisor:
         except JobvisorError as error:
             logger.error("{}", error)
 
-    def _hung_up(self) -> None:
-        self._hups += 1
-        self._in_background(self._reload_by_signal())
+    def _reload_by_signal(self, request: dict[str, Any]) -> None:
+        self._hups.append(request)
+        self._in_background(self._report_reload(request))
 
-    async def _reload_by_signal(self) -> None:
+    async def _report_reload(self, request: dict[str, Any]) -> None:
         try:
-            await self._report_reload()
+            result = await Answers(self)("reload", request)
         finally:
-            self._hups -= 1
-
-    async def _report_reload(self) -> None:
-        result = await Answers(self)("reload", {})
+            self._hups.remove(request)
         for problem in result["problems"]:
             logger.error("{}", problem)
         for change in result["changes"]:

@@ -54,11 +54,6 @@ class Clock(Worker):
         self.ticks += 1
         print(f"tick {self.ticks}")
         mark()
-    def call(self, message):
-        Path("called").touch()
-        while message == "wait" and not Path("answer").exists():
-            time.sleep(0.01)
-        return self.ticks
 """
 MANIFEST = """
 [jobs.writer]
@@ -277,62 +272,6 @@ def test_a_stop_a_back_off_and_a_hold_go_on_where_they_were(app: Installed) -> N
     assert timedelta(seconds=3.9) < rested < timedelta(seconds=20)
 
 
-SLOW = """
-import sys, time
-from pathlib import Path
-def run():
-    print("first", flush=True)
-    while not Path("go").exists():
-        time.sleep(0.01)
-    print("last", flush=True)
-    sys.exit(7)
-"""
-
-
-def client(app: Installed, *words: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [*JOBVISOR, *words], cwd=app.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
-def test_a_client_that_waits_for_a_run_hears_its_end_from_the_next_version(app: Installed) -> None:
-    app.write('[jobs.slow]\nrun = "jobs.slow:run"\nevery = "1d"\n', slow=SLOW)
-    app.run()
-    app.eventually_job("slow", state="waiting")
-    waiting = client(app, "trigger", "slow", "--wait")
-    eventually(lambda: "first" in app.output("slow"))
-    app.bump()
-    assert app.ctl("upgrade").returncode == 0
-    (app.folder / "go").touch()
-    out, err = waiting.communicate(timeout=60)
-    assert waiting.returncode == 7, err
-    assert [line.rpartition(" ")[2] for line in out.splitlines()] == ["first", "last"]
-    assert err == "slow: failed: exit 7\n"
-
-
-def test_clients_that_wait_for_a_start_and_for_a_stop_hear_of_it_from_the_next_version(app: Installed) -> None:
-    app.write(
-        '[jobs.slow]\nrun = "jobs.slow:run"\nsettle = "6s"\n'
-        '[jobs.web]\nrun = "jobs.stubborn:run"\nstop_timeout = "6s"\nsettle = "10ms"\n',
-        slow=SLOW,
-        stubborn=STUBBORN,
-    )
-    app.run()
-    eventually(lambda: "up" in app.output("web"))
-    before = app.job("slow")["pid"]
-    restarting, stopping = client(app, "restart", "slow"), client(app, "stop", "web")
-    app.eventually_job("web", state="stopping")
-    eventually(lambda: app.job("slow")["pid"] not in (None, before))
-    app.bump()
-    assert app.ctl("upgrade").returncode == 0
-    out, err = restarting.communicate(timeout=60)
-    assert restarting.returncode == 0, err
-    assert f"running, pid {app.job('slow')['pid']}" in out
-    out, err = stopping.communicate(timeout=60)
-    assert stopping.returncode == 0, err
-    assert "web: stopped" in out
-
-
 def test_the_service_manager_is_told_right_after_the_exec_and_goes_on_to_hear_of_us(
     app: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -380,19 +319,3 @@ def test_the_next_version_holds_what_was_handed_over_alone_and_its_death_ends_ev
     jobs = [before, app.job("later")["pid"]]
     os.kill(app.pid, signal.SIGKILL)
     eventually(lambda: not any(map(is_alive, (*jobs, *helpers))))
-
-
-def test_who_waits_for_a_workers_answer_is_hung_up_on_and_the_worker_goes_on_to_answer(app: Installed) -> None:
-    app.write('[jobs.clock]\nrun = "jobs.all:Clock"\nevery = "1d"\nrun_at_start = true\n', all=JOBS)
-    app.run()
-    app.eventually_job("clock", state="waiting", runs=1)
-    waiting = client(app, "call", "clock", '"wait"')
-    eventually((app.folder / "called").exists)
-    app.bump()
-    assert app.ctl("upgrade").returncode == 0
-    _, err = waiting.communicate(timeout=60)
-    assert waiting.returncode == 1
-    assert "the supervisor ended before it answered" in err
-    (app.folder / "answer").touch()
-    answer = app.ctl("call", "clock", "--timeout", "60s")
-    assert answer.stdout == "1\n", answer.stderr

@@ -1,12 +1,13 @@
 """A program whose package is a copy, so that a test can have another version installed over it."""
 
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from program import Program
+from program import JOBVISOR, Program
 
 import supervisor
 
@@ -47,6 +48,27 @@ class Installed(Program):
         """The version that supervises."""
         found: str = self.json("status")["supervisor"]["version"]
         return found
+
+    def client(self, *words: str) -> "subprocess.Popen[str]":
+        """Begin a client command, which waits."""
+        return subprocess.Popen(
+            [*JOBVISOR, *words], cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def hold_proofs(self) -> None:
+        """Have the next version prove itself when ``let_prove`` is called, and not before."""
+        self.edit(
+            "handover.py",
+            '    return json.dumps({"takes_over": True',
+            "    import time\n"
+            "    while os.path.exists('unproven'): time.sleep(0.01)\n"
+            '    return json.dumps({"takes_over": True',
+        )
+        (self.folder / "unproven").touch()
+
+    def let_prove(self) -> None:
+        """Have the next version go on with its proof."""
+        (self.folder / "unproven").unlink()
 
 
 @contextmanager

@@ -15,10 +15,11 @@ from supervisor.errors import ControlError
 WAITED_FOR = frozenset({"start", "stop", "restart", "scale", "reload", "shutdown"})
 """What tells its progress where it is asked to."""
 
-AGAIN = {name: name for name in ("ping", "status", "watch", "show", "plan", "start", "stop", "scale")} | {
-    "restart": "start"
-}
-"""What a client asks to hear of a request that an upgrade has left without its answer: doing it twice does no harm."""
+TWICE = ("ping", "status", "watch", "show", "plan", "start", "stop", "scale", "stack")
+NOTED = ("call", "cast", "state", "reload")
+AGAIN = {name: name for name in (*TWICE, *NOTED)} | {"restart": "start"}
+"""What a client asks to hear of a request that an upgrade has left without its answer: doing it twice does no harm, or
+what was done is noted in the parameters."""
 
 Method = Callable[[dict[str, Any]], Awaitable[Any]]
 

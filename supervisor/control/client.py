@@ -43,13 +43,12 @@ class Client:
             ControlError: the supervisor refuses it, or is silent for ``timeout`` seconds.
         """
         self._sock.settimeout(timeout)
-        request = {"id": 1, "method": method, "params": params or {}}
+        request = {"method": method, "params": params or {}}
         try:
-            with suppress(BrokenPipeError):  # refused unheard: its answer says why
-                self._sock.sendall(json.dumps(request).encode() + b"\n")
+            self._send(request)
             line = self._lines.readline()
             while (asked := _parsed(line).get("again")) is not None:
-                self._ask_again(asked)
+                self._ask_again(asked or request)
                 self._sock.settimeout(timeout)
                 line = self._lines.readline()
         except TimeoutError:
@@ -66,11 +65,10 @@ class Client:
         Raises:
             ControlError: the supervisor refuses it, or ends before the stream does.
         """
-        request = {"id": 1, "method": method, "params": params or {}}
+        request = {"method": method, "params": params or {}}
         waiting = b""
         try:
-            with suppress(BrokenPipeError):  # refused unheard: its answer says why
-                self._sock.sendall(json.dumps(request).encode() + b"\n")
+            self._send(request)
             while True:
                 *lines, waiting = waiting.split(b"\n")
                 for line in lines:
@@ -78,7 +76,7 @@ class Client:
                     if reply.get("end") is True:
                         return
                     if reply.get("again") is not None:
-                        self._ask_again(reply["again"])
+                        self._ask_again(reply["again"] or request)
                         waiting = b""
                         break
                     yield self._result(reply, line)
@@ -92,13 +90,18 @@ class Client:
         except OSError as error:
             raise SupervisorGoneError(f"the supervisor is gone: {error.strerror} ({self._path})") from error
 
+    def _send(self, request: Any) -> None:
+        """Send a request; where it goes unheard, an answer that has been given already says why."""
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self._sock.sendall(json.dumps({"id": 1, **request}).encode() + b"\n")
+
     def _ask_again(self, asked: Any) -> None:
         """Ask the next version, into which the supervisor turns just now; it listens on the same socket."""
         self._lines.close()
         self._sock.close()
         self._sock = _connected(self._path)
         self._lines = self._sock.makefile("rb")
-        self._sock.sendall(json.dumps({"id": 1, **asked}).encode() + b"\n")
+        self._send(asked)
 
     def end(self, tell: Callable[[Any], None] | None = None) -> int:
         """Have the supervisor end, and return its pid when its process is gone and its state is free for the next.

@@ -77,7 +77,12 @@ class Connection:
             await asyncio.wait(self._requests)
 
     def send_on(self, again: Again) -> None:
-        """Have the client ask again what is not answered, where that can be: of who goes on after an exec."""
+        """Have the client ask again what is not answered, where that can be, of who goes on after an exec.
+
+        Who has no request under way may be sending one, which is not heard.
+        """
+        if not self._requests:
+            self._reply({"again": {}})
         for ident, method, params in self._requests.values():
             asked = again(method, params)
             if asked is not None:

@@ -26,7 +26,7 @@ from supervisor.engine.cgroups import path_of
 from supervisor.engine.errand import Done, Errand, errand_order
 from supervisor.engine.generation import Generation, Patience
 from supervisor.engine.launch import launch, tick_identity
-from supervisor.engine.mailbox import Refused, Reply
+from supervisor.engine.mailbox import Posted, Refused, Reply
 from supervisor.engine.notify_socket import NotifySocket
 from supervisor.engine.ordered import Ordered, close_all, ordered, take_over
 from supervisor.engine.probing import Probes
@@ -266,10 +266,15 @@ class Engine:
 
     # -- talking to a job ----------------------------------------------------------------------------------------------
 
-    def post(self, run_id: RunId, kind: str, content: Any) -> "asyncio.Future[Reply] | Refused":
+    def post(self, run_id: RunId, kind: str, content: Any) -> Posted | Refused:
         """Put a message into the mailbox of a run's Worker: ``call``, ``cast`` or ``state``."""
         run = self._runs.get(run_id)
         return Refused("it has no process") if run is None else run.mailbox.post(kind, content)
+
+    def claim(self, run_id: RunId, ask: int) -> Posted | Refused:
+        """Return a message that was put in before an exec, by its number."""
+        run = self._runs.get(run_id)
+        return Refused("it ended before it answered") if run is None else run.mailbox.claim(ask)
 
     def signal(self, run_id: RunId, number: int) -> int | None:
         """Send a signal to the first process of a run; return its pid, or None where it has none."""

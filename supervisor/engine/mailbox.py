@@ -16,6 +16,8 @@ from supervisor.wire import Message
 MOST_MESSAGES = 256
 MOST_BYTES = 4 * 1024 * 1024
 """Of the messages under way to one Worker."""
+CLAIMED_WITHIN = 60.0
+"""Seconds after an exec in which those who waited for an answer come back for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +35,11 @@ class Refused:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Posted:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posted:
+    """A message that was put in, by its number; ``answer`` is what the Worker answers, or why it will not."""
+
+    ask: int
     answer: "asyncio.Future[Reply]"
     size: int
 
@@ -56,36 +61,42 @@ class Mailbox:
         self._loop = loop
         self._put = put
         self._next = 1
-        self._posted: dict[int, _Posted] = {}
+        self._posted: dict[int, Posted] = {}
+        self._inherited: dict[int, Posted] = {}
+        """Those from before an exec whose senders may come back."""
         self._size = 0
 
-    def post(self, kind: str, content: Any) -> "asyncio.Future[Reply] | Refused":
-        """Put a message in: a ``call``, a ``cast`` or a ``state``; the future has the answer, or why none will come."""
+    def post(self, kind: str, content: Any) -> Posted | Refused:
+        """Put a message in: a ``call``, a ``cast`` or a ``state``."""
         size = len(json.dumps(content))
         if size > LARGEST_MESSAGE:
             return Refused(f"the message has {size:,} bytes as JSON, at most {LARGEST_MESSAGE:,} are taken")
         if len(self._posted) >= MOST_MESSAGES or self._size + size > MOST_BYTES:
             return Refused(f"its mailbox is full: {len(self._posted)} messages wait to be served")
         ask, self._next = self._next, self._next + 1
-        answer = self._await(ask, size)
+        posted = self._await(ask, size)
         self._put({"kind": kind, "ask": ask, "content": content})
-        return answer
+        return posted
 
-    def _await(self, ask: int, size: int) -> "asyncio.Future[Reply]":
-        answer: asyncio.Future[Reply] = self._loop.create_future()
-        self._posted[ask] = _Posted(answer, size)
+    def _await(self, ask: int, size: int) -> Posted:
+        posted = self._posted[ask] = Posted(ask=ask, answer=self._loop.create_future(), size=size)
         self._size += size
-        return answer
+        return posted
+
+    def claim(self, ask: int) -> Posted | Refused:
+        """Return a message from before an exec to the one who sent it."""
+        return self._inherited.pop(ask, None) or Refused("its answer came too early or too late, and is lost")
 
     def hand_over(self) -> HandedMailbox:
         """Return it as it stands, for who takes it over after an exec."""
         return HandedMailbox(next=self._next, posted=tuple((ask, each.size) for ask, each in self._posted.items()))
 
     def take_over(self, handed: HandedMailbox) -> None:
-        """Go on with what was under way before an exec; those who asked have gone."""
+        """Go on with what was under way before an exec."""
         self._next = handed.next
-        for ask, size in handed.posted:
-            self._await(ask, size)
+        self._inherited = {ask: self._await(ask, size) for ask, size in handed.posted}
+        if self._inherited:
+            self._loop.call_later(CLAIMED_WITHIN, self._inherited.clear)
 
     def answered(self, ask: int, reply: Reply) -> None:
         """Take an answer; who asked may have given up waiting."""

@@ -12,7 +12,7 @@ from rig import Rig, real
 from supervisor.core.events import Exited, Serving, Spawned, TickEnded
 from supervisor.core.exits import Code
 from supervisor.engine.channel import LARGEST_MESSAGE
-from supervisor.engine.mailbox import MOST_BYTES, MOST_MESSAGES, Refused, Reply
+from supervisor.engine.mailbox import MOST_BYTES, MOST_MESSAGES, Mailbox, Posted, Refused, Reply
 
 CODE = """
 import json, os, time
@@ -73,16 +73,16 @@ def worker(rig: Rig, target: str = "Echo") -> int:
     return run_id
 
 
-def post(rig: Rig, run_id: int, kind: str, content: Any = None) -> "asyncio.Future[Reply] | Refused":
-    posted: asyncio.Future[Reply] | Refused = rig.call(rig.engine.post, run_id, kind, content)
+def post(rig: Rig, run_id: int, kind: str, content: Any = None) -> Posted | Refused:
+    posted: Posted | Refused = rig.call(rig.engine.post, run_id, kind, content)
     return posted
 
 
-def answer(rig: Rig, posted: "asyncio.Future[Reply] | Refused") -> Reply:
-    assert isinstance(posted, asyncio.Future)
+def answer(rig: Rig, posted: Posted | Refused) -> Reply:
+    assert isinstance(posted, Posted)
 
     async def wait() -> Reply:
-        return await posted
+        return await posted.answer
 
     return rig.wait(wait())
 
@@ -190,20 +190,20 @@ def test_a_flood_of_casts_to_a_worker_that_hangs_fills_its_mailbox_and_no_more(
     run_id = worker(rig)
     hung = post(rig, run_id, "call", {"wait": "go"})
     posted = [post(rig, run_id, "cast", content) for _ in range(2000)]
-    assert sum(isinstance(each, asyncio.Future) for each in posted) in {most, most - 1}
+    assert sum(isinstance(each, Posted) for each in posted) in {most, most - 1}
     refused = posted[-1]
     assert isinstance(refused, Refused)
     assert "mailbox is full" in refused.why
     (rig.folder / "go").touch()
     assert answer(rig, hung).error is None
-    eventually(lambda: isinstance(post(rig, run_id, "cast", content), asyncio.Future))
+    eventually(lambda: isinstance(post(rig, run_id, "cast", content), Posted))
 
 
 def test_a_caller_that_gave_up_leaves_the_answer_to_nobody(rig: Rig) -> None:
     run_id = worker(rig)
     hung = post(rig, run_id, "call", {"wait": "go"})
-    assert isinstance(hung, asyncio.Future)
-    rig.call(hung.cancel)
+    assert isinstance(hung, Posted)
+    rig.call(hung.answer.cancel)
     (rig.folder / "go").touch()
     assert ask(rig, run_id, "call", 1) == Reply({"request": 1, "count": 0})
 
@@ -230,3 +230,24 @@ def test_nothing_that_is_said_becomes_a_fact(rig: Rig) -> None:
     ask(rig, run_id, "call", 1)
     rig.ticked(rig.tick(run_id))
     assert rig.kinds(run_id) == [Spawned, Serving, TickEnded]
+
+
+@pytest.mark.parametrize("first", ["answer", "claim"])
+def test_who_asked_before_an_exec_gets_the_answer_that_comes_after_it_once(first: str) -> None:
+    async def told() -> None:
+        loop = asyncio.get_running_loop()
+        before, after = Mailbox(loop, lambda _: None), Mailbox(loop, lambda _: None)
+        before.post("cast", None)
+        posted = before.post("call", None)
+        assert isinstance(posted, Posted)
+        after.take_over(before.hand_over())
+        if first == "answer":
+            after.answered(posted.ask, Reply("yes"))
+        claimed = after.claim(posted.ask)
+        assert isinstance(claimed, Posted)
+        after.answered(posted.ask, Reply("yes"))
+        assert await claimed.answer == Reply("yes")
+        assert isinstance(after.claim(posted.ask), Refused)
+        assert isinstance(after.post("call", None), Posted)
+
+    asyncio.run(told())

@@ -170,6 +170,7 @@ ELSEWHERE = {
     " are taken; use patterns or groups": "no command line is so long: tests/test_answers.py",
     "name at least one job": "click says it first",
     '"due_at" must be an instant in ISO 8601': "no command asks so",
+    "must be what an upgrade has told": "no command asks so",
     " is recorded": "in the listing with its number",
     "the supervisor ended": "it dies: tests/cli/test_orders.py",
     "the supervisor has ended": "it ends while it is watched: tests/cli/test_watch.py",
