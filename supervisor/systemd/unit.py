@@ -204,7 +204,8 @@ _LINKED = """\
 """
 _SECCOMP = """\
 # What follows takes away what background jobs hardly ever need. A job that does needs a line in `systemctl edit`.
-# sudo, and other programs with set-user-ID: NoNewPrivileges=no
+# sudo, and other programs with set-user-ID: NoNewPrivileges=no. For an account other than root's systemd keeps it on as
+# long as other settings stand that need it: the manual, "How to run it under systemd", has all of them.
 NoNewPrivileges=yes
 RestrictSUIDSGID=yes
 LockPersonality=yes

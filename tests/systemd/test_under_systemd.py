@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import eventually
 from lab import APP, JOBVISOR, Lab, lab
+from stories import DOCS, blocks
 
 pytestmark = pytest.mark.timeout(300)  # a lab may have to install what it needs
 
@@ -285,6 +286,21 @@ def test_runs_as_the_owner_of_the_manifest(machine: Lab) -> None:
     for account, allowed in (("daemon", True), ("nobody", False)):
         asked = machine.ask("runuser", "-u", account, "--", JOBVISOR, "-f", "/srv/app/jobs.toml", "status")
         assert (asked.returncode == 0) is allowed
+
+
+def test_a_set_user_id_program_works_once_all_is_taken_back_that_the_manual_names(machine: Lab) -> None:
+    machine.open_to_all(sys.base_prefix)
+    if machine.ask("runuser", "-u", "daemon", "--", JOBVISOR, "version").returncode:
+        pytest.skip("others may not run the program where it lies")
+    machine.run("install", "-m", "4755", "/bin/cat", "/usr/local/bin/rootcat")
+    machine.write("jobs.toml", '[jobs.look]\ncommand = ["rootcat", "/proc/self/status"]\nevery = "1h"\n')
+    machine.run("chown", "-R", "daemon:", "/srv/app")
+    [taken_back] = [each.text for each in blocks(DOCS / "how-to" / "systemd.md") if each.title == "override.conf"]
+    for drop_in, user in (("[Service]\nNoNewPrivileges=no\n", "1"), (taken_back, "0")):
+        start(machine, machine.read("jobs.toml"), drop_in)
+        shown = machine.jobvisor("trigger", "look", "--wait").stdout
+        assert re.search(r"^Uid:\t\d+\t(\d+)", shown, re.MULTILINE)[1] == user  # type: ignore[index]
+        machine.ctl("stop", UNIT)
 
 
 def test_from_systemd_253_on_a_reload_is_over_when_it_is_applied() -> None:
