@@ -61,6 +61,7 @@ async def _sweep(loop: asyncio.AbstractEventLoop, belongs: Callable[[int, contai
 
     A fork that the dead fork server had not told of yet is known by the name that it has from it.
     """
+    looks = 0
     while True:
         doomed, is_unsure = [], False
         for pid in containment.children(os.getpid()):
@@ -68,10 +69,11 @@ async def _sweep(loop: asyncio.AbstractEventLoop, belongs: Callable[[int, contai
                 if (seen := containment.sight(pid)) and belongs(pid, seen):
                     doomed.append(pid)
             except containment.InExecError:
-                is_unsure = True
+                is_unsure = looks < containment.MOST_LOOKS
         if not doomed and not is_unsure:
             return
         if is_unsure:
+            looks += 1
             await asyncio.sleep(containment.AN_EXEC)
         for pid in doomed:
             containment.kill(pid)

@@ -16,6 +16,8 @@ MOST_WALKS = 8
 
 AN_EXEC = 0.001
 """Seconds after which to look again at a process that was in the midst of an exec."""
+MOST_LOOKS = 1000
+"""Before such a process is taken for nobody's: the disk of its program may not answer."""
 MARKS = (b"JOBVISOR_PROCESS=", b"JOBVISOR_RUN_ID=")
 """Where a process says whose it is. A Worker's tick has a run id of its own, and names its process beside it."""
 _ENV_END = -2
@@ -143,12 +145,14 @@ def _is_without_environ(pid: int) -> bool:
         return int(file.read().split()[_ENV_END]) == 0
 
 
-def kill(pid: int) -> None:
-    """Kill a child of this process that is not reaped and, walking down, all below it."""
-    for kin in descendants(pid):
+def kill(pid: int) -> set[Kin]:
+    """Kill a child of this process that is not reaped and, walking down, all below it, which is returned."""
+    below = descendants(pid)
+    for kin in below:
         kill_kin(kin)
     with suppress(*OUT_OF_REACH):
         os.kill(pid, signal.SIGKILL)
+    return below
 
 
 def kill_kin(kin: Kin) -> None:

@@ -39,7 +39,8 @@ class Ward:
         self.stop_signal = stop_signal
         self.stop_timeout = stop_timeout
         self.known: set[containment.Kin] = set()
-        """Descendants seen before the first signal."""
+        """Descendants seen before the first signal, and others that have been killed: one that dies tells no more whose
+        it is."""
         self.kill_at: float | None = None
 
     def stop(self, number: int) -> None:
@@ -73,6 +74,8 @@ class Wards:
         self._ended: dict[int, Ward] = {}
         self.is_unsure = False
         """An adopted process does not tell yet whose it is: ``bury`` is to be called again soon."""
+        self._looks = 0
+        """How often that was so without a pause."""
 
     def __len__(self) -> int:
         return len(self._by_run)
@@ -111,8 +114,13 @@ class Wards:
         for pid in self._ended:
             containment.signal_group(pid, signal.SIGKILL)
         self.is_unsure = False
+        looks = self._looks
         haunted = self._sweep() | {pid for pid, ward in self._ended.items() if self._is_haunted(ward)}
-        return [] if self.is_unsure else [self._reap(ward) for ward in self._buried(haunted)]
+        if self.is_unsure:
+            return []
+        if looks == self._looks:
+            self._looks = 0
+        return [self._reap(ward) for ward in self._buried(haunted)]
 
     def _buried(self, haunted: set[int]) -> list[Ward]:
         return [ward for pid, ward in self._ended.items() if pid not in haunted]
@@ -157,24 +165,24 @@ class Wards:
                 continue
             owner = self._owner(seen)
             if owner is not None:
-                haunted.add(owner)
-                containment.kill(pid)
+                haunted.add(owner.pid)
+                owner.known |= {seen.kin, *containment.kill(pid)}
         return haunted
 
-    def _owner(self, seen: containment.Sight) -> int | None:
-        """Return the leader of the ended job that an adopted process belongs to; kill one whose job is long gone."""
+    def _owner(self, seen: containment.Sight) -> Ward | None:
+        """Return the ended job that an adopted process belongs to; kill one whose job is long gone."""
         for ward in self._ended.values():
             if seen.kin in ward.known or seen.session == ward.pid:
-                return ward.pid
+                return ward
         try:
             run_id = containment.run_of(seen.kin.pid)
         except containment.InExecError:
-            self.is_unsure = True
+            self._looks += 1
+            self.is_unsure = self._looks <= containment.MOST_LOOKS
             return None
         if run_id is None:
             return None
         if run_id not in self._by_run:
             containment.kill(seen.kin.pid)
             return None
-        pid = self._by_run[run_id].pid
-        return pid if pid in self._ended else None
+        return self._ended.get(self._by_run[run_id].pid)
