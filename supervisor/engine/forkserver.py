@@ -6,10 +6,8 @@ fork server wakes up and sees that end. It blocks all signals but SIGCHLD, and i
 dispositions are the default: a stop that comes between the two waits, and is not lost.
 """
 
-import errno
 import faulthandler
 import fcntl
-import io
 import os
 import resource
 import select
@@ -18,48 +16,28 @@ import socket
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TextIO
+from itertools import groupby
 
 from supervisor import linux
-from supervisor.engine import cgroups, child, containment, forking, interpreter
+from supervisor.engine import cgroups, containment, interpreter
 from supervisor.engine.agreed import FORK_SERVER, STACK_FD, STACK_SIGNAL
+from supervisor.engine.births import LOT, MALFORMED, Births, Order, Surroundings, misunderstood
 from supervisor.engine.marker import Marker
 from supervisor.engine.preload import preload
-from supervisor.engine.probe import probe
-from supervisor.engine.wards import Ward, Wards
+from supervisor.engine.wards import Wards
 from supervisor.modules import put_first_on_path
 from supervisor.wire import Message, Wire
 
-REPORT_EVERY = 8
-"""Orders after which the supervisor hears of the processes made so far, in a burst of them."""
-SPARE_FDS = 32
-"""Descriptors that are kept back from new processes, for the files in /proc by which the living ones are ended."""
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-
-_Main = Callable[[Message, child.Inherited], None]
 
 
 class ForkServer:
     """The loop of the fork server."""
 
-    def __init__(
-        self,
-        wire: Wire,
-        environ: Mapping[str, str],
-        run_id_slot: linux.EnvironSlot,
-        nofile: tuple[int, int],
-        marker: Marker,
-        delegation: cgroups.Delegation | None = None,
-    ) -> None:
+    def __init__(self, wire: Wire, surroundings: Surroundings) -> None:
         self._wire = wire
-        self._marker = marker
-        self._run_id_slot = run_id_slot
-        self._command_line = linux.CommandLine()
-        self._marker = marker
-        self._delegation = delegation
-        self._into_cgroup = forking.IntoCgroup()
         self._epoll = select.epoll()
         self._wards = Wards(self._epoll)
         self._noticed = False
@@ -70,15 +48,10 @@ class ForkServer:
         self._waker.setblocking(False)
         signal.signal(signal.SIGCHLD, _noticed)
         signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
-        self._common = child.Common(
-            parent=os.getpid(),
-            run_id_slot=run_id_slot.memory,
-            command_line=self._command_line.memory,
-            environ=environ,
-            environ_table=interpreter.environ_table(),
-            encoding=sys.getfilesystemencoding(),
-            nofile=nofile,
-            stdin=_line_buffered_streams(),
+        self._births = Births(
+            surroundings,
+            self._wards,
+            self._tell,
             spares=(self._spare(), self._spare()),
             handled=tuple(int(number) for number in signal.valid_signals() if _is_handled(number)),
         )
@@ -129,18 +102,21 @@ class ForkServer:
                     return
                 self.obey(received)
 
-    def obey(self, orders: Sequence[tuple[Message, list[int]]]) -> None:
-        """Carry out the orders of a datagram; the answers go out between them."""
-        for count, (order, fds) in enumerate(orders, 1):
-            try:
-                self._obey(order, fds)
-            except (ValueError, TypeError, KeyError, AttributeError) as error:
-                self._tell({"fact": "misunderstood", "text": f"{str(order)[:80]}: {error!r}"})
-            finally:
-                for fd in fds:
-                    os.close(fd)
-            if count % REPORT_EVERY == 0:
-                self._flush()
+    def obey(self, orders: Sequence[Order]) -> None:
+        """Carry out the orders of a datagram; the answers go out after each lot of processes."""
+        for makes, group in groupby(orders, _asks_for_a_process):
+            same = list(group)
+            for lot in (same[start : start + LOT] for start in range(0, len(same), LOT)):
+                try:
+                    if makes:
+                        self._make(lot)
+                        self._flush()
+                    else:
+                        self._carry_out(lot)
+                finally:
+                    for _, fds in lot:
+                        for fd in fds:
+                            os.close(fd)
 
     def _tell(self, message: Message, fds: Sequence[int] = ()) -> None:
         if not self._is_orphan:
@@ -159,14 +135,15 @@ class ForkServer:
             self._is_blocked = self._wire.has_waiting
             self._epoll.modify(self._wire, select.EPOLLIN | (select.EPOLLOUT if self._is_blocked else 0))
 
-    def _obey(self, order: Message, fds: list[int]) -> None:
+    def _carry_out(self, orders: Sequence[Order]) -> None:
+        for order, _ in orders:
+            try:
+                self._obey(order)
+            except MALFORMED as error:
+                self._tell(misunderstood(order, error))
+
+    def _obey(self, order: Message) -> None:
         match order:
-            case {"order": "spawn" | "probe", "run_id": int(run_id)} if run_id not in self._wards:
-                try:
-                    self._spawn(order, fds)
-                except OSError as error:
-                    failed = {"fact": "spawn_failed", "run_id": run_id, "errno": error.errno, "text": error.strerror}
-                    self._tell(failed)
             case {"order": "stop", "run_id": run_id, "signal": number} if ward := self._wards.get(run_id):
                 ward.stop(number)
             case {"order": "kill", "run_id": run_id} if ward := self._wards.get(run_id):
@@ -196,90 +173,13 @@ class ForkServer:
 
     # -- processes -----------------------------------------------------------------------------------------------------
 
-    def _spawn(self, spec: Message, fds: Sequence[int]) -> None:
-        """Fork a process for a run.
-
-        Raises:
-            OSError: there is no process, or it was ended again.
-        """
-        most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if len(fds) < 3 or max(fds) + SPARE_FDS > most:
-            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-        stdout, stderr, channel, *stack = fds
-        stop_signal, stop_timeout = int(spec["stop_signal"]), spec["stop_timeout"]
-        cgroup = self._make_cgroup(spec)
-        inherited = child.Inherited(
-            stdout,
-            stderr,
-            channel,
-            stack[0] if stack else None,
-            self._run_id_slot.fit(spec["env"]["JOBVISOR_RUN_ID"]),
-            self._command_line.fit(spec["title"]),
-            self._common,
-            cgroup,
-        )
-        main = child.main if spec["order"] == "spawn" else probe
-        self._marker.begin(spec["number"])
-        try:
-            pid = self._fork_into(cgroup, main, spec, inherited) if cgroup is not None else None
-            if pid is None:
-                pid = _fork(main, spec, inherited)
-            pidfd = self._introduce(spec["run_id"], pid)
-        except OSError:
-            if cgroup is not None:
-                cgroups.leave(cgroup)
-            raise
-        self._wards.add(
-            Ward(spec["run_id"], pid, pidfd, stop_signal=stop_signal, stop_timeout=stop_timeout, cgroup=cgroup)
-        )
-
-    def _fork_into(self, cgroup: str, main: _Main, spec: Message, inherited: child.Inherited) -> int | None:
-        """Fork a process that is born in its cgroup; None where it cannot be, and has to join it.
-
-        Raises:
-            OSError: there is no process to be had.
-        """
-        if not self._into_cgroup.can_serve:
-            return None
-        fd = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            return _fork(main, spec, inherited._replace(cgroup=None), self._into_cgroup.fork_into(fd))
-        except OSError as error:
-            if error.errno in forking.NOT_HAD:
-                raise
-            self._into_cgroup.give_up()
-            return None
-        finally:
-            os.close(fd)
-
-    def _introduce(self, run_id: int, pid: int) -> int:
-        """Tell of a new process, and return its pidfd; one that cannot be told of is ended."""
-        try:
-            pidfd = os.pidfd_open(pid)
-            self._tell({"fact": "spawned", "run_id": run_id, "pid": pid}, (pidfd,))
-        except OSError:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            raise
-        return pidfd
-
-    def _make_cgroup(self, spec: Message) -> str | None:
-        """Return the cgroup of a run, or None where there is none to have.
-
-        Raises:
-            OSError: it cannot be made, and a limit depends on it.
-        """
-        if self._delegation is None:
-            return None
-        limits = spec.get("cgroup_limits", {})
-        try:
-            path = cgroups.path_of(self._delegation, spec["job"], spec["run_id"])
-            return cgroups.make(self._delegation, path, limits, spec.get("nice"))
-        except OSError as error:
-            if limits.keys() & set(self._delegation.controllers):
-                raise OSError(error.errno, f"its cgroup cannot be made: {error.strerror}") from error
-            self._tell({"fact": "cgroup_failed", "text": error.strerror})
-            return None
+    def _make(self, lot: Sequence[Order]) -> None:
+        """Make the processes of a lot; a run that has one gets no second."""
+        wanted: dict[int, Order] = {}
+        for each in lot:
+            if each[0]["run_id"] not in self._wards:
+                wanted.setdefault(each[0]["run_id"], each)
+        self._births.make(list(wanted.values()))
 
     def _bury(self) -> None:
         self._noticed = False
@@ -296,24 +196,11 @@ class ForkServer:
             self._tell(fact | {"cpu": max(cpu, toll.cpu), "max_rss": usage.ru_maxrss * 1024})
 
 
-def _fork(main: _Main, spec: Message, inherited: child.Inherited, fork: Callable[[], int] = os.fork) -> int:
-    """Start a process of ``multiprocessing`` that we reap ourselves, and return its pid."""
-    process = interpreter.Process(main, (spec, inherited), fork)
-    process.start()
-    assert process.pid is not None
-    return process.pid
-
-
-def _line_buffered_streams() -> TextIO:
-    """Make stdout and stderr line-buffered for the children, and return stdin, taken away from ``multiprocessing``.
-
-    Its children would each close it and open another (``util._close_stdin``); ours is /dev/null already.
-    """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(line_buffering=True)
-    stdin, sys.stdin = sys.stdin, None
-    return stdin
+def _asks_for_a_process(received: Order) -> bool:
+    match received[0]:
+        case {"order": "spawn" | "probe", "run_id": int()}:
+            return True
+    return False
 
 
 def _is_handled(number: int) -> bool:
@@ -381,11 +268,13 @@ def main() -> None:
     say({"fact": "serving"}, (marker.fd,))
     server = ForkServer(
         wire,
-        environ,
-        slot,
-        (settings["nofile"], resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
-        marker,
-        cgroups.Delegation(*settings["cgroup"]) if settings["cgroup"] else None,
+        Surroundings(
+            environ=environ,
+            run_id_slot=slot,
+            nofile=(settings["nofile"], resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
+            marker=marker,
+            delegation=cgroups.Delegation(*settings["cgroup"]) if settings["cgroup"] else None,
+        ),
     )
     server.obey(orders)
     server.serve()

@@ -4,6 +4,7 @@ All of it follows from one wish: a child of ``multiprocessing`` that is, to the 
 """
 
 import atexit
+import io
 import multiprocessing.process
 import multiprocessing.util
 import os
@@ -13,7 +14,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from multiprocessing import popen_fork
 from multiprocessing.context import ForkProcess
-from typing import Any
+from typing import Any, TextIO
 
 
 class _Forked(popen_fork.Popen):
@@ -45,10 +46,12 @@ class Process(ForkProcess):
     def _Popen(process: Any) -> _Forked:  # noqa: N802  # the name that ``start`` looks for
         return _Forked(process, process._fork)  # noqa: SLF001
 
-    def start(self) -> None:
-        """Fork; then keep ``multiprocessing`` from polling the process at each later start."""
-        super().start()
+    def begin(self) -> int:
+        """Fork, and return the pid; ``multiprocessing`` is kept from polling the process at each later start."""
+        self.start()
         multiprocessing.process._children.discard(self)  # type: ignore[attr-defined]  # noqa: SLF001
+        assert self.pid is not None
+        return self.pid
 
 
 def environ_table() -> dict[bytes, bytes]:
@@ -84,6 +87,18 @@ def run_exit_handlers() -> None:
     """Wait for the job's threads, then run its exit handlers, as a Python process does that is not a fork."""
     threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001
     atexit._run_exitfuncs()  # noqa: SLF001
+
+
+def line_buffered_streams() -> TextIO:
+    """Make stdout and stderr line-buffered for the children, and return stdin, taken away from ``multiprocessing``.
+
+    Its children would each close it and open another (``util._close_stdin``); ours is /dev/null already.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True)
+    stdin, sys.stdin = sys.stdin, None
+    return stdin
 
 
 def flush_streams() -> None:

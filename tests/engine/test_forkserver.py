@@ -19,7 +19,7 @@ from rig import Rig, open_fds, real
 from supervisor import linux
 from supervisor.core.events import Exited, Spawned, SpawnFailed
 from supervisor.core.exits import Code, Lost, Signalled
-from supervisor.engine.forkserver import REPORT_EVERY
+from supervisor.engine.births import LOT
 from supervisor.engine.generation import Patience
 
 CODE = """
@@ -437,7 +437,7 @@ def test_of_many_orders_only_those_are_lost_that_a_killed_fork_server_has_begun_
         assert ends.keys() <= {Code(0), Lost("the fork server died")}
         untold = [run_id for run_id in runs if rig.kinds(run_id) == [Exited]]
         assert {rig.ended(run_id) for run_id in untold} == {Lost("the fork server died")}
-        assert 1 <= len(untold) <= REPORT_EVERY
+        assert 1 <= len(untold) <= LOT
         assert max(Counter(begun(tmp_path)).values()) == 1
         assert set(runs) - set(begun(tmp_path)) <= {run_id for run_id in runs if rig.ended(run_id) != Code(0)}
 

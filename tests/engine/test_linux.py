@@ -90,11 +90,10 @@ def test_a_mark_names_the_process_before_the_run_and_other_words_are_no_mark() -
 def test_a_process_is_neither_polled_by_multiprocessing_nor_holds_a_pipe() -> None:
     before = open_fds()
     process = interpreter.Process(os._exit, (3,), os.fork)
-    process.start()
+    pid = process.begin()
     assert process not in multiprocessing.process._children
     assert open_fds() == before
-    assert process.pid is not None
-    assert os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1]) == 3
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
 
 
 def test_a_fork_that_fails_leaves_no_descriptor() -> None:
@@ -103,7 +102,7 @@ def test_a_fork_that_fails_leaves_no_descriptor() -> None:
 
     before = open_fds()
     with pytest.raises(OSError, match="no process"):
-        interpreter.Process(os._exit, (3,), refused).start()
+        interpreter.Process(os._exit, (3,), refused).begin()
     assert open_fds() == before
 
 
