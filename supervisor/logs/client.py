@@ -21,9 +21,10 @@ from supervisor.core.job import Job, LogFiles, LogMode
 from supervisor.core.runs import Attempt, RunId
 from supervisor.handed import HandedHelper, hand_over, helper, take_over
 from supervisor.helpers import Helper, Pacing, Standby
-from supervisor.logs import launch
+from supervisor.logs import launch, ledger
 from supervisor.logs.condition import Condition
 from supervisor.logs.names import file_name
+from supervisor.logs.seats import Seats
 from supervisor.plain import Fd
 from supervisor.values import dataclass, field
 from supervisor.wire import Message, Wire
@@ -73,6 +74,7 @@ class HandedLogs:
     next_pipe: int
     next_ask: int
     runs: tuple[HandedOutput, ...]
+    ledger: Fd
 
 
 class LogProcess:
@@ -102,6 +104,9 @@ class LogProcess:
         self._standby = standby
         self._runs: dict[RunId, OpenRun] = {}
         self._numbers = itertools.count(1)
+        self._seats = Seats()
+        self._ledger: int | None = None
+        """What a log process leaves to the next one."""
         self._asks = itertools.count(1)
         self._tails: dict[int, asyncio.Future[list[str]]] = {}
         self._condition = Condition(warn)
@@ -141,6 +146,7 @@ class LogProcess:
         """Return the log process and every pipe that has not ended."""
         assert self._helper is not None
         assert self._wire is not None
+        assert self._ledger is not None
         number, ask = next(self._numbers), next(self._asks)
         self._numbers, self._asks = itertools.count(number), itertools.count(ask)
         runs = (
@@ -157,6 +163,7 @@ class LogProcess:
             next_pipe=number,
             next_ask=ask,
             runs=tuple(runs),
+            ledger=Fd(self._ledger),
         )
 
     def take_over(self, handed: HandedLogs) -> None:
@@ -166,6 +173,10 @@ class LogProcess:
             run.run_id: OpenRun(run.settings, {number: (destination, fd) for number, destination, fd in run.pipes})
             for run in handed.runs
         }
+        self._seats = Seats(
+            destination["account"] for run in self._runs.values() for destination, _ in run.pipes.values()
+        )
+        self._ledger = handed.ledger
         self._started_at = handed.started_at
         self._serve(helper(handed.helper))
         assert self._wire is not None
@@ -211,7 +222,9 @@ class LogProcess:
         ends: list[int] = []
         for destination in destinations:
             read_end, write_end = os.pipe2(os.O_CLOEXEC)
-            pipes[next(self._numbers)] = (destination, _kept(read_end, undo))
+            seat = self._seats.take()
+            undo.callback(self._seats.free, seat)
+            pipes[next(self._numbers)] = ({**destination, "account": seat}, _kept(read_end, undo))
             ends.append(_kept(write_end, undo))
             os.set_blocking(read_end, False)
         if len(ends) == 1:
@@ -312,14 +325,17 @@ class LogProcess:
             for _, fd in run.pipes.values():
                 os.close(fd)
         self._runs.clear()
+        if self._ledger is not None:
+            os.close(self._ledger)
+            self._ledger = None
 
-    def _tell(self, message: Message, *fds: int) -> None:
+    def _tell(self, message: Message, *fds: int, lent: bool = False) -> None:
         """Tell the log process; where there is none, the next one is told what matters by ``_start_process``."""
         if self._wire is None:
             return
         if not self._wire.has_waiting:
             self._loop.call_soon(self._flush, self._wire)
-        self._wire.put(message, fds)
+        self._wire.put(message, fds, lent=lent)
 
     def _flush(self, wire: Wire) -> None:
         """Send what waits; the end of a process that is gone is told by its pidfd."""
@@ -360,8 +376,9 @@ class LogProcess:
 
     def _pipe_ended(self, run_id: RunId, number: int) -> None:
         run = self._runs[run_id]
-        _, fd = run.pipes.pop(number)
+        destination, fd = run.pipes.pop(number)
         os.close(fd)
+        self._seats.free(destination["account"])
         if not run.pipes:
             del self._runs[run_id]
             run.ended.set()
@@ -383,16 +400,20 @@ class LogProcess:
         for run in self._runs.values():
             for order, fd in run.orders():
                 self._tell(order, fd)
+        self._tell({"order": "begin"})
 
     def _exec(self) -> None:
         made = self._standby.take() if self._standby is not None else None
         if made is None:
             made = launch.start(self._environ, console=self._console)
         try:
+            if self._ledger is None:
+                self._ledger = ledger.made()
             self._serve(made)
         except OSError:
             made.give_up()
             raise
+        self._tell({"order": "ledger"}, self._ledger, lent=True)
 
     def _serve(self, process: Helper) -> None:
         """Listen to a log process.

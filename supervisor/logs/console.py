@@ -34,17 +34,10 @@ class Console:
         """Make room for a label before the bar; all labels stand in one column."""
         self._width = max(self._width, len(label))
 
-    def show(self, pipe: Pipe, text: bytes) -> None:
-        """Print the lines that the text completes."""
-        whole, newline, pipe.rest = (pipe.rest + text).rpartition(b"\n")
-        if newline:
-            prefix = self._prefix(pipe)
-            self._print(prefix + whole.replace(b"\n", b"\n" + prefix) + b"\n")
-
-    def end(self, pipe: Pipe) -> None:
-        """Print what a pipe's end has left without a newline."""
-        if pipe.rest:
-            self.show(pipe, b"\n")
+    def show(self, pipe: Pipe, lines: bytes) -> None:
+        """Print whole lines."""
+        prefix = self._prefix(pipe)
+        self._print(prefix + lines[:-1].replace(b"\n", b"\n" + prefix) + b"\n")
 
     def go_on(self) -> None:
         """Write the rest of the line that was cut when the console got full."""

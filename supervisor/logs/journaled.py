@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from supervisor import journal
+from supervisor.logs.ledger import DONE, Words
 
 PATIENCE = 5.0
 """Seconds without room after which what waits is lost."""
@@ -17,9 +18,11 @@ PATIENCE = 5.0
 class Outbox:
     """The one way to journald, shared by all jobs that write to it."""
 
-    def __init__(self, to: journal.Journal) -> None:
+    def __init__(self, to: journal.Journal, notes: Words) -> None:
+        """Take the connection, and where to count the lines of the slice in hand that need no sending any more."""
+        self.notes = notes
         self._journal = to
-        self._waiting: list[tuple[Journaled, bytes]] = []
+        self._waiting: list[tuple[Journaled, bytes, int]] = []
         self._is_dead = False
         self.give_up_at: float | None = None
         """The monotonic time at which what waits is lost; None while nothing does."""
@@ -33,19 +36,19 @@ class Outbox:
         """True while entries wait: nothing more shall be read from those who write here."""
         return bool(self._waiting)
 
-    def put(self, writer: "Journaled", entry: bytes) -> None:
-        """Send an entry, or have it wait where others do or there is no room."""
+    def put(self, writer: "Journaled", entry: bytes, lines: int = 0) -> None:
+        """Send an entry, or have it wait where others do or there is no room; it is so many of the lines in hand."""
         if self._waiting:
-            self._waiting.append((writer, entry))
-        elif not self._is_sent(writer, entry):
-            self._waiting.append((writer, entry))
+            self._waiting.append((writer, entry, lines))
+        elif not self._is_sent(writer, entry, lines):
+            self._waiting.append((writer, entry, lines))
             self.give_up_at = time.monotonic() + PATIENCE
 
     def go_on(self) -> None:
         """Send what waits, as far as there is room; lose it where there was none for too long."""
         sent = 0
-        for writer, entry in self._waiting:
-            if not self._is_sent(writer, entry):
+        for each in self._waiting:
+            if not self._is_sent(*each):
                 break
             sent += 1
         del self._waiting[:sent]
@@ -53,8 +56,9 @@ class Outbox:
             self.give_up_at = time.monotonic() + PATIENCE
         elif self._waiting and self.give_up_at is not None and self.give_up_at <= time.monotonic():
             self._is_dead = True
-            for writer, _ in self._waiting:
+            for writer, _, lines in self._waiting:
                 writer.lose("no room for so long")
+                self.notes[DONE] += lines
             self._waiting.clear()
         if not self._waiting:
             self.give_up_at = None
@@ -67,7 +71,7 @@ class Outbox:
             poll.poll(max(0.0, self.give_up_at - time.monotonic()) * 1000)
             self.go_on()
 
-    def _is_sent(self, writer: "Journaled", entry: bytes) -> bool:
+    def _is_sent(self, writer: "Journaled", entry: bytes, lines: int) -> bool:
         """Send an entry now; False where it shall wait. One that is lost counts as sent."""
         try:
             if self._journal.send(entry):
@@ -79,6 +83,7 @@ class Outbox:
                 return False
         except OSError as error:
             writer.lose(error.strerror or str(error))
+        self.notes[DONE] += lines
         return True
 
 
@@ -96,21 +101,19 @@ class Journaled:
         self._outbox = outbox
         self._report = report
         self._fields: dict[int, tuple[bytes, int]] = {}
-        self._rests: dict[int, bytes] = {}
 
     def introduce(self, writer: int, fields: Mapping[str, str], priority: int) -> None:
         """Say what stands in each entry of a pipe; ``priority`` where the line itself does not say it."""
         self._fields[writer] = (journal.encoded({"SYSLOG_IDENTIFIER": self.label, **fields}), priority)
 
-    def write(self, writer: int, text: bytes) -> None:
-        """Send the lines that the text completes."""
-        *lines, self._rests[writer] = (self._rests.get(writer, b"") + text).split(b"\n")
-        for line in lines:
-            self._put(writer, line)
+    def write(self, writer: int, lines: bytes) -> None:
+        """Send whole lines, without those that another process has sent of the same slice."""
+        for line in lines.split(b"\n")[self._outbox.notes[DONE] : -1]:
+            self._put(writer, line, 1)
 
-    def end(self, writer: int) -> None:
+    def end(self, writer: int, rest: bytes) -> None:
         """Send the line that this pipe has left open, if it has."""
-        if rest := self._rests.pop(writer, b""):
+        if rest:
             self._put(writer, rest)
         self._fields.pop(writer, None)
 
@@ -125,12 +128,12 @@ class Journaled:
     def close(self) -> None:
         """Do nothing: the connection is shared."""
 
-    def _put(self, writer: int, line: bytes) -> None:
+    def _put(self, writer: int, line: bytes, counts: int = 0) -> None:
         fields, priority = self._fields[writer]
         if len(line) > 2 and line[:1] == b"<" and line[2:3] == b">" and b"0" <= line[1:2] <= b"7":  # sd-daemon(3)
             priority, line = int(line[1:2]), line[3:]
         entry = b"%bPRIORITY=%d\n%b" % (fields, priority, journal.field("MESSAGE", line))
-        self._outbox.put(self, entry)
+        self._outbox.put(self, entry, counts)
 
     def lose(self, why: str) -> None:
         """Count a line that was not taken."""

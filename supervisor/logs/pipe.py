@@ -2,12 +2,9 @@
 
 from supervisor.logs.file import File
 from supervisor.logs.journaled import Journaled
+from supervisor.logs.ledger import LONGEST, Words
 from supervisor.logs.match import LineMatch
 
-SLICE = 64 * 1024
-"""Bytes that are read from a pipe before the next pipe has its turn; the size of a pipe."""
-LONGEST = 64 * 1024
-"""Bytes of a line; a longer one goes on in the next. Not less than SLICE: a slice is split once at most."""
 TAIL_LINES = 50
 TAIL_BYTES = 16 * 1024
 """What is kept of a run's last lines, at most."""
@@ -52,7 +49,7 @@ class Tail:
 class Run:
     """A run whose output comes in, or whose last lines are kept."""
 
-    __slots__ = ("match", "pipes", "run_id", "slot", "tail")
+    __slots__ = ("is_ready", "match", "pipes", "run_id", "slot", "tail")
 
     def __init__(self, run_id: int, slot: str) -> None:
         self.run_id = run_id
@@ -62,15 +59,26 @@ class Run:
         self.tail = Tail()
         self.match: LineMatch | None = None
         """The line that says that the job is ready, until it has come."""
+        self.is_ready = False
+        """The line has come."""
 
 
 class Pipe:
     """The read end of a pipe, in which a run's stdout or stderr (or both) arrives."""
 
-    __slots__ = ("_length", "colour", "end_by", "fd", "file", "grace", "is_wide", "number", "rest", "run")
+    __slots__ = ("account", "colour", "end_by", "fd", "file", "grace", "is_wide", "number", "open_line", "run", "seat")
 
-    def __init__(
-        self, number: int, fd: int, run: Run, file: File | Journaled, colour: int | None, grace: float | None
+    def __init__(  # what there is to know of a pipe, once
+        self,
+        number: int,
+        fd: int,
+        run: Run,
+        file: File | Journaled,
+        *,
+        colour: int | None,
+        grace: float | None,
+        seat: int,
+        account: Words,
     ) -> None:
         self.number = number
         self.fd = fd
@@ -83,19 +91,33 @@ class Pipe:
         self.end_by: float | None = None
         """From this monotonic time on nobody but an escaped process holds the pipe: it ends when it is empty."""
         self.is_wide = False
-        self.rest = b""
-        """The begin of a line that the console has not been given yet."""
-        self._length = 0
+        self.seat = seat
+        """The number of its account."""
+        self.account = account
+        self.open_line = b""
+        """The begin of a line that has not ended, as far as somebody wants whole lines."""
 
-    def split(self, chunk: bytes) -> bytes:
-        """Return the chunk with a newline put in where its first line gets too long."""
-        head = chunk.find(b"\n")
-        if self._length + (head if head >= 0 else len(chunk)) > LONGEST:
-            cut = _character(chunk, LONGEST - self._length)
-            chunk = chunk[:cut] + b"\n" + chunk[cut:]
-        last = chunk.rfind(b"\n")
-        self._length = len(chunk) - last - 1 if last >= 0 else self._length + len(chunk)
-        return chunk
+    def completed(self, text: bytes) -> bytes:
+        """Return the lines that the text completes, and keep what it leaves open."""
+        lines, newline, rest = text.rpartition(b"\n")
+        if not newline:
+            self.open_line += rest
+            return b""
+        begin, self.open_line = self.open_line, rest
+        return begin + lines + newline
+
+
+def split(chunk: bytes, length: int) -> tuple[bytes, int]:
+    """Return the chunk with a newline put in where its first line gets too long, and the bytes of its last line.
+
+    ``length`` is what its first line had before.
+    """
+    head = chunk.find(b"\n")
+    if length + (head if head >= 0 else len(chunk)) > LONGEST:
+        cut = _character(chunk, LONGEST - length)
+        chunk = chunk[:cut] + b"\n" + chunk[cut:]
+    last = chunk.rfind(b"\n")
+    return chunk, len(chunk) - last - 1 if last >= 0 else length + len(chunk)
 
 
 def _character(chunk: bytes, cut: int) -> int:

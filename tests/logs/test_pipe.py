@@ -1,37 +1,30 @@
 import pytest
 
-from supervisor.logs.file import File
-from supervisor.logs.pipe import LONGEST, TAIL_BYTES, Pipe, Run, Tail
-
-
-def pipe() -> Pipe:
-    return Pipe(1, -1, Run(1, "web:1:0"), File("/nowhere", "web", lambda _: None), colour=None, grace=None)
+from supervisor.logs.ledger import LONGEST
+from supervisor.logs.pipe import TAIL_BYTES, Tail, split
 
 
 def test_a_line_of_64_kib_stays_whole_and_a_longer_one_is_split() -> None:
-    at = pipe()
-    assert at.split(b"x" * LONGEST) == b"x" * LONGEST
-    assert at.split(b"\n") == b"\n"
-    assert at.split(b"y" * LONGEST) == b"y" * LONGEST
-    assert at.split(b"yy\nz\n") == b"\nyy\nz\n"
+    assert split(b"x" * LONGEST, 0) == (b"x" * LONGEST, LONGEST)
+    assert split(b"\n", LONGEST) == (b"\n", 0)
+    assert split(b"yy\nz\n", LONGEST) == (b"\nyy\nz\n", 0)
+    assert split(b"yy\nz", LONGEST) == (b"\nyy\nz", 1)
 
 
 @pytest.mark.parametrize("size", [1, 1000, 4096, LONGEST])
 def test_split_lines_together_are_what_was_written(size: int) -> None:
-    at = pipe()
     text = b"a" * (3 * LONGEST + 5) + b"\nb\n"
-    split = b"".join(at.split(text[start : start + size]) for start in range(0, len(text), size))
-    lines = split.split(b"\n")
+    pieces, length = [], 0
+    for start in range(0, len(text), size):
+        piece, length = split(text[start : start + size], length)
+        pieces.append(piece)
+    lines = b"".join(pieces).split(b"\n")
     assert [len(line) for line in lines] == [LONGEST, LONGEST, LONGEST, 5, 1, 0]
 
 
 def test_a_split_cuts_no_character_in_two() -> None:
-    at = pipe()
-    at.split(b"x" * (LONGEST - 1))
-    assert at.split("ü".encode()) == b"\n" + "ü".encode()
-    at = pipe()
-    at.split(b"x" * (LONGEST - 5))
-    assert at.split("aüüüü".encode()) == "aüü\nüü".encode()
+    assert split("ü".encode(), LONGEST - 1) == (b"\n" + "ü".encode(), 2)
+    assert split("aüüüü".encode(), LONGEST - 5) == ("aüü\nüü".encode(), 4)
 
 
 def test_the_tail_is_the_last_50_lines() -> None:
