@@ -42,10 +42,20 @@ class Signals:
         self._ends = False
 
     def hand_over(self, loop: "asyncio.AbstractEventLoop", handlers: Mapping[int, Callable[[], None]]) -> None:
-        """Have the loop handle signals, those first that have come already."""
+        """Have the loop handle signals, SIGCHLD among them, those first that have come already.
+
+        By ``add_signal_handler``, the loop's end would have each one of them end the process, in any thread that is
+        left; so only SIGCHLD is handled like that, and the loop woken for all.
+        """
+
+        def take(number: int, _frame: FrameType | None) -> None:
+            loop.call_soon_threadsafe(handlers[number])
+
         before = signal.pthread_sigmask(signal.SIG_BLOCK, handlers)
-        for number, handler in handlers.items():
-            loop.add_signal_handler(number, handler)
+        loop.add_signal_handler(signal.SIGCHLD, handlers[signal.SIGCHLD])
+        for each in ALL:
+            signal.signal(each, take)
+            signal.siginterrupt(each, False)
         # a flood that fills it is no news; to warn of it, CPython takes a lock in its handler (3.13 can hang on it)
         signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)
         came, self._came = self._came, []
@@ -76,9 +86,16 @@ class Signals:
 
 
 def _unraisable(told: "sys.UnraisableHookArgs") -> None:
-    """Say nothing of an end that ``_take`` has raised where Python has nobody to raise it to: it is remembered."""
-    if not isinstance(told.exc_value, SystemExit):
+    """Say nothing of an end that ``_take`` has raised where Python has nobody to raise it to: it is remembered.
+
+    Nor of a signal that came in the moment from which on it is ignored.
+    """
+    if not (isinstance(told.exc_value, SystemExit) or _RACE in str(told.exc_value)):
         sys.__unraisablehook__(told)
+
+
+_RACE = "ignored due to race condition"
+"""What CPython says of it (Modules/signalmodule.c)."""
 
 
 early = Signals()
@@ -86,5 +103,12 @@ early = Signals()
 
 
 def hold_back() -> None:
-    """Have none of them delivered any more: at the end, and before an exec, over which this lasts."""
+    """Have none of them delivered any more to this thread: before an exec, over which this lasts, and at the end."""
     signal.pthread_sigmask(signal.SIG_BLOCK, ALL)
+
+
+def ignore() -> None:
+    """Have none of them delivered any more to any thread: at the end, which one more does not change."""
+    hold_back()
+    for number in ALL:
+        signal.signal(number, signal.SIG_IGN)

@@ -102,7 +102,7 @@ async def _serve(manifest: Manifest, helpers: Helpers, log: OwnLog, *, console: 
         return await supervisor.serve()
     finally:
         await supervisor.close()
-        signals.hold_back()  # the loop's end takes the handlers away, and one more TERM is no news
+        signals.ignore()
 
 
 class Supervisor:

@@ -128,6 +128,34 @@ def test_a_stop_that_is_asked_for_again_and_again_is_still_a_clean_end(app: Prog
     assert "Exception ignored" not in app.log
 
 
+def test_signals_after_the_end_change_it_in_no_thread_that_is_left() -> None:
+    """Such as one that writes the supervisor's own log to a disk that hangs."""
+    code = """
+import asyncio, os, signal, threading, time
+from supervisor import signals
+
+threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
+signals.early.stand()
+signals.early.wait_for_the_loop()
+heard = []
+
+async def main():
+    loop = asyncio.get_running_loop()
+    signals.early.hand_over(loop, {number: lambda: heard.append(1) for number in (*signals.ALL, signal.SIGCHLD)})
+    os.kill(os.getpid(), signal.SIGTERM)
+    while not heard:
+        await asyncio.sleep(0.01)
+    signals.ignore()
+
+asyncio.run(main())
+for number in signals.ALL:
+    os.kill(os.getpid(), number)
+print("ended")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ended\n", "")
+
+
 def test_a_stop_while_modules_are_preloaded_does_not_wait_for_them(app: Program) -> None:
     app.write(PRELOADING, slow=SLOW)
     supervisor = begin(app)
