@@ -58,6 +58,8 @@ def command(place: Place, plan: bool, now: bool, code: bool, as_json: bool) -> i
         print(f"{head}{field['key']}: {_setting_when(field['effect'], code=code)}")
     for change in answer["code"]:
         print(f"{change['name']}: {change['change']}")
+    if code and not (changes or answer["settings"] or answer["code"]):
+        print("the code is loaded afresh; no job runs that it would touch")
     return orders.say([job for job in answer["jobs"] if not job["ok"]])
 
 

@@ -269,6 +269,16 @@ def test_code_is_loaded_afresh_and_a_run_under_way_ends_on_the_old(coded: Progra
     assert len(fork_servers(app)) == 1
 
 
+def test_code_that_no_process_has_loaded_is_said_to_be_loaded_afresh(app: Program) -> None:
+    app.write('[jobs.batch]\nrun = "jobs.batch:run"\nevery = "1h"\n', batch="def run():\n    print('old')\n")
+    app.run()
+    app.write((app.folder / "jobs.toml").read_text(), batch="def run():\n    print('brand new')\n")
+    done = app.ctl("reload", "--code")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "the code is loaded afresh; no job runs that it would touch\n"
+    assert app.ctl("trigger", "batch", "--wait").stdout == "brand new\nbatch: ok\n"
+
+
 def test_code_in_which_a_target_is_lost_changes_nothing(coded: Program) -> None:
     app = coded
     before = fork_servers(app)

@@ -17,6 +17,113 @@ from supervisor.core.manifest.keys import BACKOFF, HISTORY, JOB, LOG, NOTIFY, OW
 from supervisor.core.manifest.readers import Duration
 from supervisor.core.manifest.tables import Keys
 
+# -- values ------------------------------------------------------------------------------------------------------------
+
+EXAMPLES = """
+[supervisor]
+preload = []
+state_dir = ".jobvisor"
+log_dir = ".jobvisor/logs"
+timezone = "UTC"
+max_running = 3
+vitals = "10s"
+pythonpath = []
+log = {level = "INFO", file = "x.log"}
+stop_timeout = "30s"
+max_restarts = 0
+within = "60s"
+history = {keep = "30d", keep_runs = 1000}
+[defaults]
+env = {}
+[jobs.a]
+description = "x"
+command = ["true"]
+[jobs.b]
+command = "true -x 'y z'"
+success_exit = [0, 75, "SIGTERM"]
+max_restarts = 5
+within = "60s"
+on_give_up = "escalate"
+max_age = "1 day"
+backoff = {initial = "500ms", factor = 2, max = "30s", jitter = 0.1}
+after = []
+instances = 2
+stop_signal = "TERM"
+stop_timeout = "none"
+start_timeout = "30s"
+settle = "1s"
+ready = "notify"
+health = {http = "http://127.0.0.1:1/", every = "10s", timeout = "2s", failures = 3, action = "report"}
+heartbeat = "30s"
+env_file = "e.env"
+cwd = "."
+umask = "022"
+nice = 5
+stdin = "null"
+limits = {memory = "512M", cpu_time = "10m", open_files = 1024, processes = 64, core = "0"}
+log = {max_size = "10M", keep = 5, timestamps = true, stderr = "merge"}
+notify = ["ops"]
+[jobs.c]
+run = "json:dumps"
+args = []
+kwargs = {}
+at = 2026-12-01T10:00:00Z
+timeout = "90s"
+log = "inherit"
+[jobs.d]
+run = "json:dumps"
+cron = "0 2 * * *"
+timezone = "local"
+jitter = "30s"
+overlap = "allow"
+max_parallel = 2
+missed = "all"
+missed_within = "1h 30m"
+missed_limit = 3
+late_after = "0.5h"
+expect_success_within = "26h"
+retries = 3
+deadline = "2 weeks"
+pause_after_failures = 3
+log = "journal"
+[jobs.e]
+command = "true"
+every = "5m"
+align = "clock"
+offset = "250ms"
+run_at_start = true
+log = "null"
+enabled = false
+[jobs.f]
+command = "echo $HOME"
+shell = true
+delay = "1h30m"
+[groups.g]
+strategy = "rest_for_one"
+max_restarts = 3
+within = "48h"
+backoff = "none"
+on_give_up = "fence"
+[groups.h]
+group = "g"
+[jobs.gg]
+command = "true"
+group = "h"
+[notify.ops]
+on = ["failure", "recovery", "late", "give_up"]
+command = ["cat"]
+[notify.hc]
+webhook = "https://example.com/x"
+ping = true
+"""
+
+
+def test_every_value_that_the_contract_shows_is_taken() -> None:
+    made = parsed(EXAMPLES, {"/app/e.env": "A=1\n"})
+    assert [each.name for each in made.jobs] == ["a", "b", "c", "d", "e", "f", "gg"]
+    assert made.warnings == ()
+
+
 # -- the tables of keys ------------------------------------------------------------------------------------------------
 
 DEFAULTS: dict[str, tuple[Keys, dict[str, str | None]]] = {
