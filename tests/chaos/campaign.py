@@ -134,7 +134,9 @@ class Campaign:
         self.stopped: list[int] = []
         """Job processes at a standstill: one without a time limit would stay so."""
         self.log_losses = 0
-        """How often lines may have died with the process that had read them."""
+        """How often lines may have died because both who write them and who keep them were killed."""
+        self.killed: set[str] = set()
+        """Of the log process and the supervisor, those that were killed in this round."""
         self.story: list[str] = []
         for name in ("locks", "said"):
             (folder / name).mkdir()
@@ -232,14 +234,15 @@ class Campaign:
         self._pause(self.part("engine.forkserver"), "fork server")
 
     def kill_log_process(self) -> None:
-        self.log_losses += 1
         self.signal(self.part("logs.process"), signal.SIGKILL, "log process")
+        self.killed.add("log process")
 
     def stop_log_process(self) -> None:
         self._pause(self.part("logs.process"), "log process")
 
     def kill_supervisor(self) -> None:
         self.signal(self.program.pid, signal.SIGKILL, "supervisor")
+        self.killed.add("supervisor")
 
     def stop_supervisor(self) -> None:
         self._pause(self.program.pid, "supervisor")
@@ -311,10 +314,12 @@ class Campaign:
     def round(self) -> None:
         """Let some things happen at once, come to rest, and look."""
         self.tell("-- round")
+        self.killed.clear()
         threads = self.clients(self.luck.randint(0, 4))
         for accident in self.luck.sample(self.accidents(), self.luck.choice([1, 1, 1, 2, 3])):
             accident()
             time.sleep(self.luck.uniform(0, 0.15))
+        self.log_losses += self.killed == {"log process", "supervisor"}
         if not self.is_up or self.program.supervisor is None or self._dies_soon():
             self.run()
         for thread in threads:
@@ -420,12 +425,16 @@ class Campaign:
         assert not missing, f"{label}: no row of {sorted(missing)} of {first}…{max(dues)}"
 
     def look_at_logs(self) -> None:
-        """Every line that a writer got rid of is in its log, once and in order; call it at the end."""
+        """Every line that a writer got rid of is in its log, whole, once and in order; call it at the end."""
         lines: dict[str, list[int]] = {}
+        torn: list[str] = []
         for line in (self.folder / ".jobvisor" / "logs" / "writer.log").read_text().splitlines():
             words = line.split()
-            if len(words) == 4 and words[0] == "run":
+            if [len(words), *words[::2]] == [4, "run", "line"]:
                 lines.setdefault(words[1], []).append(int(words[3]))
+            else:
+                torn.append(line)
+        assert len(torn) <= self.log_losses, torn
         gaps = 0
         for path in (self.folder / "said").iterdir():
             run, said = path.name.partition(".")[2], int(path.read_text() or 0)
@@ -434,7 +443,7 @@ class Campaign:
             missing = set(range(1, said + 1)) - set(found)
             gaps += sum(1 for number in missing if number - 1 not in missing)
         assert gaps <= self.log_losses, (
-            f"{gaps} gaps, and {self.log_losses} times lines may have died with their reader"
+            f"{gaps} gaps, and {self.log_losses} times log process and supervisor were killed at once"
         )
 
 
