@@ -84,7 +84,7 @@ def sockets(explicit: str | None, manifest: str, environ: Mapping[str, str]) -> 
     if named:
         yield os.path.abspath(named)
         return
-    state_dir, socket = lenient_paths(manifest, environ)
+    state_dir, socket, _ = lenient_paths(manifest, environ)
     if socket is not None:
         yield socket
     runtime = environ.get("XDG_RUNTIME_DIR")
@@ -118,11 +118,11 @@ def as_in_the_unit(manifest: str, environ: Mapping[str, str]) -> Mapping[str, st
     return environ
 
 
-def lenient_paths(manifest: str, environ: Mapping[str, str]) -> tuple[str, str | None]:
-    """Return the state_dir, and the socket where ``[supervisor]`` names one; both absolute.
+def lenient_paths(manifest: str, environ: Mapping[str, str]) -> tuple[str, str | None, str]:
+    """Return the state_dir, the socket where ``[supervisor]`` names one, and the log_dir; all absolute.
 
-    A manifest that is broken, or not there, hides no running supervisor: this looks for two keys line by line and
-    takes whatever else it meets for granted.
+    A manifest that is broken, or not there, hides no running supervisor, nor what one has left: this looks for three
+    keys line by line and takes whatever else it meets for granted.
     """
     folder = os.path.dirname(os.path.abspath(manifest))
     found: dict[str, str] = {}
@@ -130,13 +130,18 @@ def lenient_paths(manifest: str, environ: Mapping[str, str]) -> tuple[str, str |
         with open(manifest, encoding="utf-8-sig", errors="replace") as lines:
             for key, value in _supervisor_keys(lines):
                 text = _text(value)
-                if text and key in {"state_dir", "socket"}:
+                if text and key in {"state_dir", "socket", "log_dir"}:
                     found.setdefault(key, text)
     except OSError:
         found.clear()  # the reader of the manifest says why; the defaults still lead to the supervisor
     state_dir = os.path.normpath(os.path.join(folder, found.get("state_dir") or folders.state_dir(environ)))
     socket = found.get("socket")
-    return state_dir, os.path.normpath(os.path.join(folder, socket)) if socket else None
+    log_dir = found.get("log_dir") or folders.log_dir(environ) or os.path.join(state_dir, "logs")
+    return (
+        state_dir,
+        os.path.normpath(os.path.join(folder, socket)) if socket else None,
+        os.path.normpath(os.path.join(folder, log_dir)),
+    )
 
 
 def _supervisor_keys(lines: Iterator[str]) -> Iterator[tuple[str, str]]:

@@ -159,16 +159,16 @@ def test_a_client_looks_where_the_supervisor_listens(manifest: Path, text: str, 
     ],
 )
 def test_a_broken_manifest_hides_no_running_supervisor(manifest: Path, text: str) -> None:
-    assert lenient_paths(write(manifest, text), {}) == ("/s", "/c.sock")
+    assert lenient_paths(write(manifest, text), {})[:2] == ("/s", "/c.sock")
     with pytest.raises(ManifestError):
         load(manifest, {})
 
 
 def test_neither_bytes_that_are_no_text_nor_a_missing_file_hide_it(manifest: Path) -> None:
     manifest.write_bytes(b'\xff\xfe\n[supervisor]\nstate_dir = "/s"\n')
-    assert lenient_paths(str(manifest), {}) == ("/s", None)
+    assert lenient_paths(str(manifest), {}) == ("/s", None, "/s/logs")
     manifest.unlink()
-    assert lenient_paths(str(manifest), {"STATE_DIRECTORY": "/x"}) == ("/x", None)
+    assert lenient_paths(str(manifest), {"STATE_DIRECTORY": "/x"}) == ("/x", None, "/x/logs")
 
 
 def test_a_client_pays_for_no_heavy_library() -> None:

@@ -1,12 +1,13 @@
 """Which manifest a command is about, and the supervisor that serves it."""
 
 import os
+import sys
 from typing import Any
 
 from supervisor import discovery
 from supervisor.cli.progress import Waiting, is_seen
 from supervisor.control.client import Client, connect
-from supervisor.errors import ControlError, JobvisorError, NoSupervisorError
+from supervisor.errors import ControlError, JobvisorError, ManifestError, NoSupervisorError
 
 SHOWN_EVERY = 0.5
 """Seconds between two looks of a person at what is waited for."""
@@ -78,20 +79,26 @@ class Place:
     def folders(self) -> dict[str, str]:
         """Return where logs and history lie: a supervisor that answers knows best, else the manifest says.
 
+        A broken manifest hides neither: it is looked through as for the socket, and what is wrong with it is said.
+
         Raises:
-            JobvisorError: there is neither.
+            JobvisorError: there is no manifest.
         """
         try:
             answer: dict[str, str] = self.ask("ping")
         except (NoSupervisorError, ControlError):
             from supervisor.load import load  # noqa: PLC0415  # only without a supervisor
 
-            settings = load(self.path(), discovery.as_in_the_unit(self.manifest, os.environ)).settings
-            return {
-                "state_dir": settings.state_dir,
-                "log_dir": settings.log_dir,
-                "history": f"{settings.state_dir}/history.db",
-            }
+            environ = discovery.as_in_the_unit(self.manifest, os.environ)
+            try:
+                settings = load(self.path(), environ).settings
+                state_dir, log_dir = settings.state_dir, settings.log_dir
+            except ManifestError as error:
+                if not os.path.exists(self.manifest):
+                    raise
+                print(f"warning: {error.problems[0]}", file=sys.stderr)
+                state_dir, _, log_dir = discovery.lenient_paths(self.manifest, environ)
+            return {"state_dir": state_dir, "log_dir": log_dir, "history": f"{state_dir}/history.db"}
         return answer
 
     def labels(self) -> list[str]:

@@ -98,6 +98,21 @@ def test_without_a_supervisor_files_are_read_and_orders_are_4(jobvisor: Shell, l
         assert jobvisor(*order.split()).returncode == 4, order
 
 
+def test_a_broken_manifest_hides_no_records_and_no_output(tmp_path: Path) -> None:
+    with program(tmp_path) as made:
+        folders = '[supervisor]\nstate_dir = "state"\nlog_dir = "out"\n'
+        made.write(folders + '[jobs.hello]\ncommand = ["echo", "hi"]\ncron = "@yearly"\n')
+        made.run()
+        made.ctl("trigger", "hello", "--wait")
+        made.ctl("shutdown")
+        made.write((tmp_path / "jobs.toml").read_text() + "evry = [\n")
+        for line, expected in (("history hello", " ok "), ("logs hello", "hi"), ("errors", "no failures")):
+            done = made.ctl(*line.split())
+            assert (done.returncode, expected in done.stdout) == (0, True), line
+            assert done.stderr.startswith("warning: jobs.toml:7: not TOML: ")
+        assert made.ctl("show", "hello").returncode == 1
+
+
 # -- orders to a scheduled job -----------------------------------------------------------------------------------------
 
 
