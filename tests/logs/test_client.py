@@ -5,6 +5,7 @@ import asyncio
 import errno
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -211,6 +212,32 @@ async def test_a_flood_over_deaths_of_the_log_process_is_in_the_files_line_by_li
             was = path.stat() if path.exists() else None
             await on.eventually(lambda was=was: on.logs.pid and path.exists() and path.stat() != was)
             await on.kill_log_process()
+        (tmp_path / "enough").touch()
+        await on.eventually(lambda: process.poll() == 0)
+        await on.eventually(lambda: not on.logs._runs)
+        *lines, last = numbered(path)
+        assert lines == [f"line {number}" for number in range(len(lines))]
+        assert last == f"end {len(lines)}"
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace ends a process at a system call of its")
+@on_loop
+async def test_at_whatever_system_call_it_is_killed_every_line_is_in_the_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(helpers, "STEADY_AFTER", 0.0)  # each is replaced at once
+    async with stage(tmp_path) as on:
+        to = LogFiles(timestamps=False, max_size=100_000, keep=100_000)
+        _, process = on.run(job(log=to), ENDLESS, str(tmp_path / "enough"))
+        path = tmp_path / "web.log"
+        for call in range(1, 21):
+            was = path.stat() if path.exists() else None
+            await on.eventually(lambda was=was: on.logs.pid and path.exists() and path.stat() != was)
+            pid = on.logs.pid
+            kill = f"inject=all:signal=SIGKILL:when={call}"
+            with subprocess.Popen(["strace", "-qq", "-o", os.devnull, "-e", kill, "-p", f"{pid}"]) as strace:
+                await on.eventually(lambda pid=pid: on.logs.pid != pid)
+                await on.eventually(lambda strace=strace: strace.poll() is not None)
         (tmp_path / "enough").touch()
         await on.eventually(lambda: process.poll() == 0)
         await on.eventually(lambda: not on.logs._runs)
