@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 from conftest import children, eventually
 
 JOBVISOR = [sys.executable, "-m", "supervisor"]
@@ -36,7 +37,12 @@ class Program:
             self.supervisor = subprocess.Popen(
                 [*JOBVISOR, "run", *options], cwd=self.folder, stdout=log, stderr=subprocess.STDOUT, text=True
             )
-        eventually(lambda: self.ctl("version", "--json").stdout.find('"supervisor": "') >= 0)
+        try:
+            eventually(lambda: self.ctl("version", "--json").stdout.find('"supervisor": "') >= 0)
+        except pytest.fail.Exception as failure:
+            self.supervisor.send_signal(signal.SIGABRT)  # where it stands is then in its log
+            self.supervisor.wait(60)
+            pytest.fail(f"{failure}\n{self.log}")
         return self.supervisor
 
     @property

@@ -87,7 +87,7 @@ def test_a_job_of_a_user_reaches_neither_the_supervisor_nor_another_job(app: Pro
     pries = '[jobs.pries]\nrun = "jobs.pries:pries"\nuser = "nobody"\nrestart = "never"\nlog = { timestamps = false }\n'
     app.write(f"{manifest}{pries}args = {json.dumps([str(app.folder), other, parts])}\n")
     assert app.ctl("reload").returncode in {0, 1}
-    found: dict[str, Any] = json.loads(eventually(lambda: app.output("pries")))
+    found: dict[str, Any] = json.loads(eventually(lambda: (said := app.output("pries")).endswith("\n") and said))
     assert found.pop("uid") == pwd.getpwnam("nobody").pw_uid
     assert set(found.pop("fds")) <= {0, 1, 2, 3, 4, 5, 6}
     if other_user == "nobody":
@@ -219,7 +219,7 @@ def test_a_job_of_a_user_reaches_the_socket_only_as_a_member_of_the_group(
         pries=PRIES,
     )
     app.run()
-    found = json.loads(eventually(lambda: app.output("pries")))
+    found = json.loads(eventually(lambda: (said := app.output("pries")).endswith("\n") and said))
     assert found["socket"] == reached
     assert {found[name] for name in ("history.db", "lock")} == {"PermissionError"}
 
