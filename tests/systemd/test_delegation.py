@@ -78,6 +78,10 @@ def account(machine: Lab, name: str) -> dict[str, Any]:
     return machine.json("show", name)["instances"][0]["cgroup"] or {}
 
 
+def limits_in(machine: Lab, path: str) -> dict[str, str]:
+    return {name: machine.run("cat", f"{path}/{name}").strip() for name in LIMITS}
+
+
 def sleepers(machine: Lab) -> list[str]:
     return machine.ask("pgrep", "-f", "^sleep 4711").stdout.split()
 
@@ -95,8 +99,7 @@ def test_limits_are_those_of_the_jobs_cgroup_and_show_tells_what_it_has_used(mac
     told = eventually(lambda: (told := account(machine, "burner")) and told["throttled_s"] > 1 and told, within=60)
     assert told["path"].endswith(f"/burner.{machine.runs('burner')[-1]['run_id']}")
     assert f"/system.slice/{UNIT}/" in told["path"]
-    limits = {name: machine.run("cat", f"{told['path']}/{name}").strip() for name in LIMITS}
-    assert limits == LIMITS
+    assert limits_in(machine, told["path"]) == LIMITS
     assert told["processes"] == 1
     assert 0 < told["cpu_s"] < told["throttled_s"]
     assert 0 < told["memory_bytes"] <= told["memory_peak_bytes"] < 100 << 20
@@ -112,6 +115,23 @@ def test_a_job_has_no_more_processes_than_its_limit_all_of_it_together(machine: 
     assert machine.job("crowd")["state"] == "failed", "the shell could not fork"
     said = machine.jobvisor("logs", "crowd").stdout
     assert "fork" in said.lower()
+    assert machine.job("sleeper")["state"] == "running"
+
+
+def test_a_version_that_takes_over_keeps_the_limits_and_hears_of_who_crosses_them(machine: Lab) -> None:
+    machine.jobvisor("start", "burner")
+    before = eventually(lambda: account(machine, "burner"))["path"]
+    assert machine.jobvisor("upgrade").returncode == 0
+    assert account(machine, "burner")["path"] == before
+    assert limits_in(machine, before) == LIMITS
+    assert machine.jobvisor("restart", "burner").returncode == 0
+    after = account(machine, "burner")["path"]
+    assert after != before
+    assert limits_in(machine, after) == LIMITS
+    machine.jobvisor("stop", "burner")
+    machine.jobvisor("start", "greedy", "--no-wait")
+    runs = eventually(lambda: (rows := machine.runs("greedy")) and len(rows) == 2 and rows[-1]["ended_at"] and rows)
+    assert [(run["outcome"], run["reason"]) for run in runs] == [("failed", "OOMKilled")] * 2
     assert machine.job("sleeper")["state"] == "running"
 
 
