@@ -7,9 +7,10 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 import pytest
 from conftest import children, eventually, is_alive
@@ -130,10 +131,18 @@ def test_upgrades_under_load_keep_pid_jobs_lines_ends_and_due_times(app: Install
         if row["due_at"] and not (row["outcome"] == "failed" and row["attempt"] == 1)
     )
     assert set(final.values()) == {1}
+    for job, step in (("often", 0.2), ("clock", 0.3), ("bad", 0.7)):
+        is_gapless(job, step, rows)
     marks = Counter(map(int, (app.folder / "marks.txt").read_text().split()))
     assert set(marks.values()) == {1}
     assert set(marks) <= {row["run_id"] for row in rows}
     assert "Traceback" not in app.log
+
+
+def is_gapless(job: str, step: float, rows: list[dict[str, Any]]) -> None:
+    """Fail unless each due time of a job, from the first to the last, has a row."""
+    dues = sorted({datetime.fromisoformat(row["due_at"]) for row in rows if row["job"] == job and row["due_at"]})
+    assert {after - before for before, after in pairwise(dues)} == {timedelta(seconds=step)}
 
 
 def _load(app: Installed, is_over: Event) -> None:

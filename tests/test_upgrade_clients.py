@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from conftest import eventually
-from program import children
 from upgrading import Installed, installed
 
 from supervisor.control.client import Client, connect
@@ -194,7 +193,7 @@ def test_what_is_asked_while_the_next_version_proves_itself(app: Installed) -> N
     version = app.bump()
     app.hold_proofs()
     upgrading = app.client("upgrade")
-    eventually(lambda: len(children(app.pid)) == 3)
+    eventually(lambda: app.is_proving)
     app.write(WEB + SLOW + '[jobs.asked]\nrun = "jobs.all:Asked"\nevery = "1d"\n' + LATE)
     reloading, again = app.client("reload", "--json"), app.client("upgrade")
     triggered = app.client("trigger", "slow", "--wait")
@@ -242,7 +241,7 @@ def test_a_reload_by_a_signal(app: Installed) -> None:
     app.hold_proofs()
     version = app.bump()
     os.kill(app.pid, signal.SIGUSR2)
-    eventually(lambda: len(children(app.pid)) == 4)
+    eventually(lambda: app.is_proving)
     os.kill(app.pid, signal.SIGHUP)
     os.kill(app.pid, signal.SIGUSR2)
     assert app.ctl("status").returncode == 0

@@ -61,10 +61,18 @@ class Installed(Program):
             "handover.py",
             '    return json.dumps({"takes_over": True',
             "    import time\n"
-            "    while os.path.exists('unproven'): time.sleep(0.01)\n"
+            "    while os.path.exists('unproven'):\n"
+            "        open('proving', 'w').close()\n"
+            "        time.sleep(0.01)\n"
             '    return json.dumps({"takes_over": True',
         )
+        (self.folder / "proving").unlink(missing_ok=True)
         (self.folder / "unproven").touch()
+
+    @property
+    def is_proving(self) -> bool:
+        """True once a proof is held."""
+        return (self.folder / "proving").exists()
 
     def let_prove(self) -> None:
         """Have the next version go on with its proof."""
