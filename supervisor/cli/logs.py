@@ -52,8 +52,6 @@ def command(  # its options
     Lines of a job whose log has no timestamps keep their order; they are merged with those of other jobs by the time at
     which their file was last written to, and with -f as they come.
     """
-    if run_id is not None and (names or since is not None):
-        raise click.UsageError("--run says already whose lines and since when")
     if count is None and run_id is None and since is None:
         count = FEW
     wish = Wish(n=count, since=None if since is None else past(since), grep=_pattern(grep))
@@ -71,8 +69,10 @@ def _show(place: Place, names: Sequence[str], wish: Wish, *, run_id: int | None,
     if run_id is None:
         chosen, is_over = _chosen(place, log_dir, names), None
     else:
-        [label, wish], is_over = _of_run(history, run_id, wish), partial(_is_over, history, run_id)
-        chosen = [label]
+        [own, wish], is_over = _of_run(history, run_id, wish), partial(_is_over, history, run_id)
+        if names and not own & set(_chosen(place, log_dir, names)):
+            raise NoSuchJobError(f"run {run_id} is one of {max(own)}")
+        chosen = sorted(own & set(labels(log_dir))) or [min(own)]
     _say_what_is_elsewhere(place, set(chosen) - set(labels(log_dir)))
     lines = follow(log_dir, chosen, wish, with_last=True, is_over=is_over) if following else last(log_dir, chosen, wish)
     for line in lines:
@@ -110,8 +110,11 @@ def _say_what_is_elsewhere(place: Place, without_file: AbstractSet[str]) -> None
             print(f"{job.name}: its output is in the journal: journalctl JOBVISOR_JOB={job.name}", file=sys.stderr)
 
 
-def _of_run(history: Path, run_id: int, wish: Wish) -> tuple[str, Wish]:
-    """Return whose lines, and from when to when, are those of a run: to its end, or to the start of the next."""
+def _of_run(history: Path, run_id: int, wish: Wish) -> tuple[AbstractSet[str], Wish]:
+    """Return whose lines, and from when to when, are those of a run: to its end, or to the start of the next.
+
+    The first instance goes by the job's name as long as it is the only one, and its output with it.
+    """
     run = query.run(history, run_id)
     if run is None:
         raise NoSuchJobError(f"no run {run_id} is recorded; `jobvisor history` lists them")
@@ -123,7 +126,8 @@ def _of_run(history: Path, run_id: int, wish: Wish) -> tuple[str, Wish]:
     ends = [at for at in (ended_at and ended_at + _LAGGING, *later) if at is not None]
     since = datetime.fromisoformat(run["started_at"])
     since -= timedelta(microseconds=since.microsecond % 1000)  # the times in the files are cut to milliseconds
-    return own.removesuffix(":1"), replace(wish, since=since, until=min(ends, default=None))
+    since = since if wish.since is None else max(since, wish.since)
+    return {own, own.removesuffix(":1")}, replace(wish, since=since, until=min(ends, default=None))
 
 
 def _is_over(history: Path, run_id: int) -> bool:

@@ -92,7 +92,7 @@ def test_twenty_lines_are_shown_and_all_since_a_time(jobvisor: Shell, tmp_path: 
         (["--run", "41"], 4, "no run 41 is recorded"),
         (["--grep", "("], 2, '--grep "(" is not a regular expression'),
         (["--since", "yesterday"], 2, '--since "yesterday" is neither a time'),
-        (["--run", "41", "web"], 2, "--run says already whose lines"),
+        (["--run", "41", "web"], 4, "no run 41 is recorded"),
         (["-n", "-1"], 2, "-n"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
@@ -147,6 +147,24 @@ def test_the_lines_of_one_run_are_those_from_its_start_to_its_end(tmp_path: Path
         for run_id in ended[:3]:
             told = app.ctl("logs", "--run", str(run_id), "--json").stdout.splitlines()
             assert [json.loads(line)["text"] for line in told] == [f"begin {run_id}", "end"]
+
+
+def test_a_run_of_one_of_several_instances_is_found_and_names_and_times_choose_among_its_lines(tmp_path: Path) -> None:
+    with program(tmp_path) as app:
+        up = 'command = ["sh", "-c", "echo up $JOBVISOR_INSTANCE; exec sleep 1000"]\n'
+        app.write(f"[jobs.web]\ninstances = 2\n{up}[jobs.one]\n{up}")
+        app.run()
+        rows = eventually(lambda: len(found := app.json("history")) == 3 and found)
+        runs = {(row["job"], row["instance"]): str(row["run_id"]) for row in rows}
+        for (name, instance), run_id in runs.items():
+            label = name if name == "one" else f"{name}:{instance}"
+            eventually(lambda label=label: "up" in app.output(label))
+            for names in ([], [name], [f"{name}:{instance}"], ["*"]):
+                done = app.ctl("logs", *names, "--run", run_id, "--since", "1h")
+                assert (done.returncode, done.stdout.partition(" ")[2]) == (0, f"up {instance}\n"), names
+            assert app.ctl("logs", "--run", run_id, "--since", "2100-01-01").stdout == ""
+        done = app.ctl("logs", "one", "--run", runs["web", 1])
+        assert (done.returncode, done.stdout, done.stderr) == (4, "", f"run {runs['web', 1]} is one of web:1\n")
 
 
 def test_output_that_is_in_the_journal_is_pointed_to(jobvisor: Shell) -> None:

@@ -206,6 +206,7 @@ ELSEWHERE = {
     "the control socket cannot be opened to its group: ": "tests/security/test_isolation.py",
     "the supervisor's user is neither root nor in it; ": "not as root: tests/control/test_server.py",
     " never started: ": "tests/cli/test_logs.py",
+    " is one of ": "a run of another job: tests/cli/test_logs.py",
     " goes on, and no job was touched": "tests/test_upgrade.py",
     " cannot take over from version ": "tests/test_upgrade.py",
     ": it does not know what is on the board: ": "tests/test_upgrade.py",
