@@ -243,7 +243,7 @@ def main() -> None:
     sock = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(sock.fileno(), False)
     wire = Wire(sock)
-    select.select([wire], [], [])
+    _wait_for(wire)
     try:
         (settings, _), *orders = wire.receive()
     except EOFError:
@@ -278,6 +278,13 @@ def main() -> None:
     )
     server.obey(orders)
     server.serve()
+
+
+def _wait_for(wire: Wire) -> None:
+    """Return when something has come, on any descriptor: ``select`` takes none over 1023."""
+    poll = select.poll()
+    poll.register(wire, select.POLLIN)
+    poll.poll()
 
 
 def _is_hung_up(wire: Wire) -> bool:

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -198,6 +198,16 @@ def test_a_hung_fork_server_is_killed_and_replaced(tmp_path: Path) -> None:
             "the fork server did not answer, and was killed",
             "the fork server died; its jobs are lost and start again",
         ]
+
+
+def test_a_fork_server_starts_where_the_supervisor_has_more_than_a_thousand_descriptors(rig: Rig) -> None:
+    """Its socket keeps the number that it has there, and ``select`` takes none over 1023."""
+    rig.ended(rig.run("done"))
+    with ExitStack() as held:
+        for _ in range(1100):
+            held.enter_context(Path(os.devnull).open("rb"))
+        rig.call(rig.engine.adopt, rig.wait(rig.engine.renew(path=(str(rig.folder),), preload=())))
+        assert rig.ended(rig.run("done")) == Code(0)
 
 
 def test_a_fork_server_that_answers_is_left_alone(tmp_path: Path) -> None:
