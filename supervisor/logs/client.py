@@ -8,60 +8,26 @@ import asyncio
 import itertools
 import os
 import signal
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-from supervisor import journal
-from supervisor.core.checks import LogMatch
-from supervisor.core.job import Job, LogFiles, LogMode
+from supervisor.core.job import Job
 from supervisor.core.runs import Attempt, RunId
 from supervisor.handed import HandedHelper, hand_over, helper, take_over
 from supervisor.helpers import Helper, Pacing, Standby
 from supervisor.logs import launch, ledger
 from supervisor.logs.condition import Condition
-from supervisor.logs.names import file_name
-from supervisor.logs.seats import Seats
+from supervisor.logs.outputs import HandedOutputs, OpenRun, Outputs
 from supervisor.plain import Fd
-from supervisor.values import dataclass, field
+from supervisor.values import dataclass
 from supervisor.wire import Message, Wire
 
-GRACE = timedelta(seconds=10)
-"""After ``stop_timeout``, counted from the supervisor's death: then whoever holds a pipe has escaped from its job."""
 END_WITHIN = timedelta(milliseconds=500)
 """How long ``tail`` waits for the end of a run's output: something that the run has left behind may hold the pipe."""
 ANSWER_WITHIN = timedelta(seconds=2)
 CLOSE_WITHIN = timedelta(seconds=5)
-
-COLOURS = (36, 33, 32, 35, 34, 31, 96, 93, 92, 95, 94, 91)
-"""SGR foregrounds, those that are easy to tell apart first."""
-
-
-@dataclass(slots=True)
-class OpenRun:
-    """A run of which at least one pipe has not ended."""
-
-    settings: Message
-    pipes: dict[int, tuple[Message, int]]
-    """By number: where its lines go, and our copy of the read end."""
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def orders(self) -> Iterator[tuple[Message, int]]:
-        """Yield what the log process is told of each pipe, with the read end."""
-        for number, (destination, fd) in self.pipes.items():
-            yield {**self.settings, "pipe": number, **destination}, fd
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HandedOutput:
-    """What of a run's output crosses an exec."""
-
-    run_id: RunId
-    settings: Any
-    pipes: tuple[tuple[int, Any, Fd], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +37,8 @@ class HandedLogs:
     helper: HandedHelper
     started_at: float
     """On the loop's clock, CLOCK_MONOTONIC."""
-    next_pipe: int
     next_ask: int
-    runs: tuple[HandedOutput, ...]
+    outputs: HandedOutputs
     ledger: Fd
 
 
@@ -97,14 +62,11 @@ class LogProcess:
         """
         self._matched = matched
         self._loop = loop
-        self._log_dir = log_dir.absolute()
         self._console = console
         self._warn = warn
         self._environ = environ
         self._standby = standby
-        self._runs: dict[RunId, OpenRun] = {}
-        self._numbers = itertools.count(1)
-        self._seats = Seats()
+        self._outputs = Outputs(log_dir)
         self._ledger: int | None = None
         """What a log process leaves to the next one."""
         self._asks = itertools.count(1)
@@ -128,12 +90,7 @@ class LogProcess:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What status says of output that is lost, or was in danger lately; a line each."""
-        return self._condition.lines(self._written)
-
-    @property
-    def _written(self) -> set[str]:
-        """The files that living runs write to."""
-        return {destination["path"] for run in self._runs.values() for destination, _ in run.pipes.values()}
+        return self._condition.lines(self._outputs.written)
 
     # -- over an exec --------------------------------------------------------------------------------------------------
 
@@ -147,35 +104,20 @@ class LogProcess:
         assert self._helper is not None
         assert self._wire is not None
         assert self._ledger is not None
-        number, ask = next(self._numbers), next(self._asks)
-        self._numbers, self._asks = itertools.count(number), itertools.count(ask)
-        runs = (
-            HandedOutput(
-                run_id=run_id,
-                settings=run.settings,
-                pipes=tuple((number, destination, Fd(fd)) for number, (destination, fd) in run.pipes.items()),
-            )
-            for run_id, run in self._runs.items()
-        )
+        ask = next(self._asks)
+        self._asks = itertools.count(ask)
         return HandedLogs(
             helper=HandedHelper(pid=self._helper.process.pid, wire=hand_over(self._wire)),
             started_at=self._started_at,
-            next_pipe=number,
             next_ask=ask,
-            runs=tuple(runs),
+            outputs=self._outputs.hand_over(),
             ledger=Fd(self._ledger),
         )
 
     def take_over(self, handed: HandedLogs) -> None:
         """Go on with what crossed an exec, in the place of ``start``."""
-        self._numbers, self._asks = itertools.count(handed.next_pipe), itertools.count(handed.next_ask)
-        self._runs = {
-            run.run_id: OpenRun(run.settings, {number: (destination, fd) for number, destination, fd in run.pipes})
-            for run in handed.runs
-        }
-        self._seats = Seats(
-            destination["account"] for run in self._runs.values() for destination, _ in run.pipes.values()
-        )
+        self._asks = itertools.count(handed.next_ask)
+        self._outputs.take_over(handed.outputs)
         self._ledger = handed.ledger
         self._started_at = handed.started_at
         self._serve(helper(handed.helper))
@@ -196,58 +138,11 @@ class LogProcess:
             OSError: there are no descriptors left, or ours are closed; nothing has been opened.
         """
         with ExitStack() as undo:
-            stdout, stderr = self._ends(run, job, undo)
+            stdout, stderr = self._outputs.ends(run, job, undo)
+            if run.run_id in self._outputs.runs:
+                self._tell_of(self._outputs.runs[run.run_id])
             undo.pop_all()
         return stdout, stderr
-
-    def _ends(self, run: Attempt, job: Job, undo: ExitStack) -> list[int]:
-        match job.log:
-            case LogMode.NULL:
-                return [_kept(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), undo) for _ in range(2)]
-            case LogMode.INHERIT:
-                return [_kept(os.dup(fd), undo) for fd in (1, 2)]
-            case LogMode.JOURNAL:
-                return self._open_pipes(run, job, _entries(run, job), undo)
-            case LogFiles() as files:
-                return self._open_pipes(run, job, self._paths(run, job, files), undo)
-
-    def _paths(self, run: Attempt, job: Job, files: LogFiles) -> list[Message]:
-        label = job.label(run.slot.instance)
-        names = [file_name(label)] if files.merge_stderr else [file_name(label), file_name(label, "err")]
-        how = {"max_size": files.max_size, "keep": files.keep, "timestamps": files.timestamps}
-        return [{"path": str(self._log_dir / name), **how} for name in names]
-
-    def _open_pipes(self, run: Attempt, job: Job, destinations: list[Message], undo: ExitStack) -> list[int]:
-        pipes: dict[int, tuple[Message, int]] = {}
-        ends: list[int] = []
-        for destination in destinations:
-            read_end, write_end = os.pipe2(os.O_CLOEXEC)
-            seat = self._seats.take()
-            undo.callback(self._seats.free, seat)
-            pipes[next(self._numbers)] = ({**destination, "account": seat}, _kept(read_end, undo))
-            ends.append(_kept(write_end, undo))
-            os.set_blocking(read_end, False)
-        if len(ends) == 1:
-            ends.append(_kept(os.dup(ends[0]), undo))
-        opened = OpenRun(self._settings(run, job), pipes)
-        for order, fd in opened.orders():
-            self._tell(order, fd)
-        self._runs[run.run_id] = opened
-        return ends
-
-    @staticmethod
-    def _settings(run: Attempt, job: Job) -> Message:
-        label = job.label(run.slot.instance)
-        stop_timeout, ready = job.supervision.stop_timeout, job.supervision.ready
-        return {
-            "order": "open",
-            "ready": ready.log if isinstance(ready, LogMatch) and run.due_at is None else None,
-            "run_id": run.run_id,
-            "slot": f"{run.slot.job}:{run.slot.instance}:{run.slot.lane}",
-            "label": label,
-            "colour": COLOURS[zlib.crc32(label.encode()) % len(COLOURS)],
-            "grace": None if stop_timeout is None else (stop_timeout + GRACE).total_seconds(),
-        }
 
     async def tail(self, run_id: RunId) -> list[str]:
         """Return the last lines of a run, at most 50, those of its end where it has ended.
@@ -255,7 +150,7 @@ class LogProcess:
         None are known any more where the log process has been replaced since, or where a later run of the same slot
         has ended; and none are returned where the log process does not answer.
         """
-        opened = self._runs.get(run_id)
+        opened = self._outputs.runs.get(run_id)
         if opened is not None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(END_WITHIN.total_seconds()):
@@ -276,7 +171,7 @@ class LogProcess:
 
     def write(self, run_id: RunId, text: str) -> None:
         """Put whole lines of our own between those of a living run, where they go to a file of its own."""
-        if run_id in self._runs:
+        if run_id in self._outputs.runs:
             self._tell({"order": "write", "run_id": run_id, "text": text})
 
     def check(self) -> None:
@@ -309,7 +204,7 @@ class LogProcess:
         self._closed = asyncio.Event()
         if self._respawn is not None:
             self._respawn.cancel()
-            if self._runs:
+            if self._outputs.runs:
                 self._start_process()
         self._tell({"order": "finish"})
         if self._helper is not None:
@@ -321,10 +216,7 @@ class LogProcess:
             self._loop.remove_reader(self._pidfd)
             os.close(self._pidfd)
             self._pidfd = -1
-        for run in self._runs.values():
-            for _, fd in run.pipes.values():
-                os.close(fd)
-        self._runs.clear()
+        self._outputs.close()
         if self._ledger is not None:
             os.close(self._ledger)
             self._ledger = None
@@ -336,6 +228,10 @@ class LogProcess:
         if not self._wire.has_waiting:
             self._loop.call_soon(self._flush, self._wire)
         self._wire.put(message, fds, lent=lent)
+
+    def _tell_of(self, run: OpenRun) -> None:
+        for order, fd in run.orders():
+            self._tell(order, fd)
 
     def _flush(self, wire: Wire) -> None:
         """Send what waits; the end of a process that is gone is told by its pidfd."""
@@ -360,8 +256,8 @@ class LogProcess:
 
     def _note(self, fact: Message) -> None:
         match fact:
-            case {"fact": "ended", "run_id": run_id, "pipe": number} if run_id in self._runs:
-                self._pipe_ended(run_id, number)
+            case {"fact": "ended", "run_id": run_id, "pipe": number} if run_id in self._outputs.runs:
+                self._outputs.end(run_id, number)
             case {"fact": "matched", "run_id": run_id}:
                 self._matched(run_id)
             case {"fact": "tail", "ask": ask, "lines": lines} if ask in self._tails:
@@ -370,18 +266,9 @@ class LogProcess:
             case {"fact": "pong"}:
                 self._is_heard()
             case {"fact": "trouble", "path": path, "label": label, "error": str(error)}:
-                self._condition.fails(path, label, error, fact["lines"], fact["since"], self._written)
+                self._condition.fails(path, label, error, fact["lines"], fact["since"], self._outputs.written)
             case {"fact": "trouble", "path": path, "error": None}:
                 self._condition.is_well(path)
-
-    def _pipe_ended(self, run_id: RunId, number: int) -> None:
-        run = self._runs[run_id]
-        destination, fd = run.pipes.pop(number)
-        os.close(fd)
-        self._seats.free(destination["account"])
-        if not run.pipes:
-            del self._runs[run_id]
-            run.ended.set()
 
     # -- the process ---------------------------------------------------------------------------------------------------
 
@@ -397,9 +284,8 @@ class LogProcess:
             return
         if self._console:
             self._tell({"order": "console", "colour": not self._environ.get("NO_COLOR")})
-        for run in self._runs.values():
-            for order, fd in run.orders():
-                self._tell(order, fd)
+        for run in self._outputs.runs.values():
+            self._tell_of(run)
         self._tell({"order": "begin"})
 
     def _exec(self) -> None:
@@ -441,7 +327,7 @@ class LogProcess:
             self._closed.set()
             return
         how = signal.Signals(-status).name if status < 0 else f"exit {status}"
-        self._condition.has_died(how, len(self._runs))
+        self._condition.has_died(how, len(self._outputs.runs))
         self._start_again()
 
     def _drop_wire(self) -> None:
@@ -465,21 +351,3 @@ class LogProcess:
             return
         pause = self._pacing.after(self._loop.time() - self._started_at)
         self._respawn = self._loop.call_later(pause, self._start_process)
-
-
-def _entries(run: Attempt, job: Job) -> list[Message]:
-    """Return where the lines of stdout and stderr go: the journal, with fields that say whose they are."""
-    fields = {
-        "JOBVISOR_JOB": job.name,
-        "JOBVISOR_INSTANCE": str(run.slot.instance),
-        "JOBVISOR_RUN_ID": str(run.run_id),
-        "JOBVISOR_ATTEMPT": str(run.attempt),
-    }
-    path = f"journal:{job.label(run.slot.instance)}"
-    return [{"path": path, "fields": fields, "priority": priority} for priority in (journal.INFO, journal.WARNING)]
-
-
-def _kept(fd: int, undo: ExitStack) -> int:
-    """Return the descriptor, which is closed where a later one cannot be had."""
-    undo.callback(os.close, fd)
-    return fd

@@ -120,12 +120,12 @@ async def test_an_open_without_descriptors_fails_cleanly_and_leaks_none(
 async def test_a_run_that_has_ended_leaves_no_descriptor_behind(tmp_path: Path) -> None:
     async with stage(tmp_path) as on:
         on.write(job(), b"first\n")
-        await on.eventually(lambda: on.text() and not on.logs._runs)
+        await on.eventually(lambda: on.text() and not on.logs._outputs.runs)
         ours = descriptors()
         theirs = descriptors(on.logs.pid)
         for number in range(300):
             on.write(job(log=APART if number % 2 else LogFiles()), b"line\n")
-            await on.eventually(lambda: not on.logs._runs)
+            await on.eventually(lambda: not on.logs._outputs.runs)
         assert descriptors() == ours
         assert descriptors(on.logs.pid) == theirs
 
@@ -135,7 +135,7 @@ async def test_a_burst_of_a_thousand_runs_is_taken_without_waiting(tmp_path: Pat
     async with stage(tmp_path) as on:
         for number in range(1000):
             on.write(job(f"job{number}"), b"line\n")
-        await on.eventually(lambda: not on.logs._runs)
+        await on.eventually(lambda: not on.logs._outputs.runs)
         assert len(list(tmp_path.iterdir())) == 1000
 
 
@@ -177,7 +177,7 @@ async def test_the_next_log_process_takes_over_every_pipe_and_no_job_gets_sigpip
         os.write(step, b"." * 10)
         os.close(step)
         await on.eventually(lambda: writer.poll() == 0)
-        await on.eventually(lambda: not on.logs._runs)
+        await on.eventually(lambda: not on.logs._outputs.runs)
         assert on.text().splitlines() == [f"line {number}" for number in range(40)]
         assert len(on.warned) == 3
         [warning] = on.logs.warnings
@@ -196,7 +196,7 @@ async def test_output_that_ends_while_there_is_no_log_process_is_in_the_file(tmp
         on.write(job(), b"in between\n")
         on.write(job("apart", APART), b"this too\n")
         await on.eventually(lambda: (on.text(), on.text("apart.log")) == ("in between\n", "this too\n"))
-        await on.eventually(lambda: not on.logs._runs)
+        await on.eventually(lambda: not on.logs._outputs.runs)
 
 
 @pytest.mark.parametrize("max_size", [10**9, 1_000_000])
@@ -214,7 +214,7 @@ async def test_a_flood_over_deaths_of_the_log_process_is_in_the_files_line_by_li
             await on.kill_log_process()
         (tmp_path / "enough").touch()
         await on.eventually(lambda: process.poll() == 0)
-        await on.eventually(lambda: not on.logs._runs)
+        await on.eventually(lambda: not on.logs._outputs.runs)
         *lines, last = numbered(path)
         assert lines == [f"line {number}" for number in range(len(lines))]
         assert last == f"end {len(lines)}"
@@ -240,7 +240,7 @@ async def test_at_whatever_system_call_it_is_killed_every_line_is_in_the_files(
                 await on.eventually(lambda strace=strace: strace.poll() is not None)
         (tmp_path / "enough").touch()
         await on.eventually(lambda: process.poll() == 0)
-        await on.eventually(lambda: not on.logs._runs)
+        await on.eventually(lambda: not on.logs._outputs.runs)
         *lines, last = numbered(path)
         assert lines == [f"line {number}" for number in range(len(lines))]
         assert last == f"end {len(lines)}"
@@ -274,7 +274,7 @@ async def test_a_stopped_log_process_holds_up_the_job_that_writes_and_not_the_su
         finally:
             os.kill(pid, signal.SIGCONT)
         await on.eventually(lambda: process.poll() == 0)
-        await on.eventually(lambda: not on.logs._runs)
+        await on.eventually(lambda: not on.logs._outputs.runs)
         assert on.text().endswith("end\n")
         assert len(list(tmp_path.glob("job*.log"))) == 500
 
@@ -341,7 +341,7 @@ async def test_the_last_lines_of_a_run_are_kept_until_a_later_run_of_its_slot_ha
         other_lane = on.open(job(), lane=1)
         os.close(other_lane[1])
         os.close(other_lane[2])
-        await on.eventually(lambda: len(on.logs._runs) == 1)
+        await on.eventually(lambda: len(on.logs._outputs.runs) == 1)
         assert await on.logs.tail(first) == ["first"]
         os.close(out)
         os.close(err)

@@ -18,7 +18,7 @@ import pytest
 from conftest import eventually
 from stage import job, on_loop, stage
 
-from supervisor.logs.client import COLOURS
+from supervisor.logs.outputs import COLOURS
 
 SUPERVISOR = """
 import asyncio, os, pathlib, sys
@@ -29,7 +29,7 @@ async def main():
         for command in sys.stdin:                    # "name text": a run of the job prints the text
             name, _, text = command.rstrip("\\n").partition(" ")
             on.write(job(name), text.encode().decode("unicode_escape").encode())
-            await on.eventually(lambda: not on.logs._runs)
+            await on.eventually(lambda: not on.logs._outputs.runs)
             print("done", file=sys.stderr, flush=True)
 
 asyncio.run(main())

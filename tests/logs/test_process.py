@@ -167,7 +167,7 @@ async def test_a_pipe_that_has_ended_wakes_it_no_more_though_the_supervisor_stil
         before = _cpu(on.logs.pid)
         _later(on.logs.pid)
         assert _cpu(on.logs.pid) - before < 20, "it ran for half of the half second"
-        assert len(on.logs._runs) == 1
+        assert len(on.logs._outputs.runs) == 1
 
 
 def _cpu(pid: int | None) -> int:
@@ -287,9 +287,9 @@ def test_a_supervisor_that_dies_with_facts_unread_loses_no_order(tmp_path: Path)
 ESCAPE = """
 import asyncio, datetime, pathlib, signal, subprocess, sys
 from stage import job, stage
-from supervisor.logs import client
+from supervisor.logs import outputs
 
-client.GRACE = datetime.timedelta(milliseconds=100)
+outputs.GRACE = datetime.timedelta(milliseconds=100)
 
 async def main():
     async with stage(pathlib.Path(sys.argv[1])) as on:
