@@ -350,9 +350,9 @@ class LogServer:
         )
         if order["ready"] is not None:
             self._look_for(order["ready"], pipe)
-        if self._wants_lines(pipe):
+        if account[OPEN] and self._wants_lines(pipe):
             pipe.open_line = self._ledger.line(pipe.seat, account[OPEN])
-        if self._has_begun and not self._is_waiting(pipe):
+        if self._has_begun and not (self._is_outbox_blocked and isinstance(file, Journaled)):
             self._epoll.register(fd, select.EPOLLIN)
 
     def _look_for(self, ready: str, pipe: Pipe) -> None:

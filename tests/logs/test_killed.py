@@ -83,7 +83,7 @@ class Scene:
         self._cut = cut
         self._memory = ledger.made()
         self._shared = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("Q")
-        self._pipes = [os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK) for _ in range(2)]
+        self.pipes = [os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK) for _ in range(2)]
 
     @property
     def is_ready(self) -> bool:
@@ -93,10 +93,10 @@ class Scene:
     def play(self, texts: Sequence[tuple[int, bytes]]) -> None:
         """Have each text written to one of the pipes and taken, then the pipes ended."""
         self._live(texts)
-        for _, write_end in self._pipes:
+        for _, write_end in self.pipes:
             os.close(write_end)
         self._live(())
-        for read_end, _ in self._pipes:
+        for read_end, _ in self.pipes:
             os.close(read_end)
         os.close(self._memory)
 
@@ -126,18 +126,15 @@ class Scene:
     def _serve(self, texts: Sequence[tuple[int, bytes]], stores: int) -> None:
         """Be a log process, and end with exit code 0 if it is not killed."""
         try:
-            _, theirs = pair()
-            server = LogServer(Wire(theirs), MortalLedger(self._memory, stores))
-            if self._journal is not None:
-                server._outbox = Outbox(Journal(self._journal.path), server._ledger.journal.words)
+            server = self.born(stores)
             for number in (0, 1):
-                server._obey(self._order(number), [self._pipes[number][0]])
+                server._obey(self.order(number), [self.pipes[number][0]])
             server._obey({"order": "begin"}, [])
             self._take(server, 0)
             self._take(server, 1)
             while self._shared[WRITTEN] < len(texts):
                 number, text = texts[self._shared[WRITTEN]]
-                os.write(self._pipes[number][1], text)
+                os.write(self.pipes[number][1], text)
                 self._shared[WRITTEN] += 1
                 self._take(server, number)
             if any(b"matched" in message for message, _, _ in server._wire.unsent):
@@ -147,12 +144,22 @@ class Scene:
             traceback.print_exc()
             os._exit(1)
 
+    def born(self, stores: int = NEVER) -> LogServer:
+        """Return a log process that nobody has told of a pipe."""
+        ours, theirs = pair()
+        ours.close()
+        server = LogServer(Wire(theirs), MortalLedger(self._memory, stores))
+        if self._journal is not None:
+            server._outbox = Outbox(Journal(self._journal.path), server._ledger.journal.words)
+        return server
+
     def _take(self, server: LogServer, number: int) -> None:
-        pipe = server._pipes.get(self._pipes[number][0])
+        pipe = server._pipes.get(self.pipes[number][0])
         while pipe is not None and pipe.fd in server._pipes and server._drain(pipe):
             server._watch_outbox()
 
-    def _order(self, number: int) -> dict[str, object]:
+    def order(self, number: int) -> dict[str, object]:
+        """Return what a log process is told of a pipe."""
         own = {"pipe": number + 1, "account": number, "ready": "^[12]-7 .*$", "run_id": 1, "slot": "web:1:0"}
         looks = {"order": "open", "label": "web", "colour": 36, "grace": None}
         if self._journal is not None:
@@ -247,3 +254,25 @@ def test_wherever_it_is_killed_journald_has_every_line_and_one_at_most_twice(tmp
             break
     assert len(expected) > 10, "journald had room all the time"
     assert stores > 50
+
+
+def test_an_output_that_is_opened_when_journald_has_just_run_out_of_room_waits_for_it_too(tmp_path: Path) -> None:
+    with journald(tmp_path) as there:
+        scene = Scene(tmp_path, journal=there)
+        server = scene.born()
+        server._obey({"order": "begin"}, [])
+        for number in (0, 1):
+            server._obey(scene.order(number), [scene.pipes[number][0]])
+            os.write(scene.pipes[number][1], b"line\n" * 100)
+            server._drain(server._pipes[scene.pipes[number][0]])
+            assert server._outbox.is_blocked
+        server._tidy_up()
+        while server._outbox.is_blocked:
+            there.read()
+            server._tidy_up()
+        assert scene.pipes[1][0] in dict(server._epoll.poll(0))
+        server._epoll.close()
+        server._wire.close()
+        server._outbox._journal.close()
+        for fd in itertools.chain(*scene.pipes):
+            os.close(fd)
