@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count, pairwise
 from pathlib import Path
 from threading import Event, Thread
@@ -35,6 +35,11 @@ def write():
             print(f"line {number}", flush=True)
             file.write(f"{number}\\n")
             time.sleep(0.003)
+
+def count():
+    for number in range(1, 1_000_000):
+        print(f"line {number}", flush=True)
+        time.sleep(0.2)
 
 def sleep():
     time.sleep(1000)
@@ -116,6 +121,7 @@ def test_upgrades_under_load_keep_pid_jobs_lines_ends_and_due_times(app: Install
     eventually(lambda: open_fds(pid) <= fds)
     assert app.job("writer")["pid"] == writer
     assert app.job("clock")["pid"] == clock
+    until = datetime.now(UTC)
     app.ctl("shutdown")
     _is_whole([int(line) for line in (app.folder / "lines.txt").read_text().split()])
     logged = app.output("writer").splitlines()
@@ -132,16 +138,17 @@ def test_upgrades_under_load_keep_pid_jobs_lines_ends_and_due_times(app: Install
     )
     assert set(final.values()) == {1}
     for job, step in (("often", 0.2), ("clock", 0.3), ("bad", 0.7)):
-        is_gapless(job, step, rows)
+        is_gapless(job, step, rows, until)
     marks = Counter(map(int, (app.folder / "marks.txt").read_text().split()))
     assert set(marks.values()) == {1}
     assert set(marks) <= {row["run_id"] for row in rows}
     assert "Traceback" not in app.log
 
 
-def is_gapless(job: str, step: float, rows: list[dict[str, Any]]) -> None:
-    """Fail unless each due time of a job, from the first to the last, has a row."""
-    dues = sorted({datetime.fromisoformat(row["due_at"]) for row in rows if row["job"] == job and row["due_at"]})
+def is_gapless(job: str, step: float, rows: list[dict[str, Any]], until: datetime) -> None:
+    """Fail unless each due time of a job has a row, from the first to a stop: what waits in that has one at a start."""
+    found = {datetime.fromisoformat(row["due_at"]) for row in rows if row["job"] == job and row["due_at"]}
+    dues = sorted(due for due in found if due < until)
     assert {after - before for before, after in pairwise(dues)} == {timedelta(seconds=step)}
 
 
@@ -156,6 +163,43 @@ def _load(app: Installed, is_over: Event) -> None:
 
 def open_fds(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+MANY = 100
+"""Jobs of each kind."""
+
+
+def test_hundreds_of_jobs_go_on_each_with_its_lines_and_its_due_times(app: Installed) -> None:
+    tables = [f'[jobs.writer{n}]\nrun = "jobs.all:count"\nsettle = "10ms"\n' for n in range(MANY)]
+    tables += [f'[jobs.worker{n}]\nrun = "jobs.all:Clock"\nevery = "1s"\n' for n in range(MANY)]
+    tables += [f'[jobs.often{n}]\nrun = "jobs.all:mark"\nevery = "2s"\n' for n in range(MANY)]
+    app.write("".join(tables), all=JOBS)
+    app.run()
+    eventually(lambda: {job["state"] for job in app.json("status")["jobs"]} <= {"running", "waiting"})
+    before = {job["name"]: job["pid"] for job in app.json("status")["jobs"] if not job["name"].startswith("often")}
+    for _ in range(2):
+        version = app.bump()
+        done = app.ctl("upgrade")
+        assert done.returncode == 0, done.stderr
+        assert app.running_version == version
+        runs = app.job("often0")["runs"]
+        eventually(lambda runs=runs: app.job("often0")["runs"] > runs)
+    after = {job["name"]: job["pid"] for job in app.json("status")["jobs"] if job["name"] in before}
+    assert after == before
+    assert app.json("status")["warnings"] == []
+    until = datetime.now(UTC)
+    app.ctl("shutdown")
+    rows = app.json("history", "-n", "100000")
+    final = Counter((row["job"], row["due_at"]) for row in rows if row["due_at"])
+    assert set(final.values()) == {1}
+    for number in range(MANY):
+        _is_whole([int(line.rpartition(" ")[2]) for line in app.output(f"writer{number}").splitlines()])
+        is_gapless(f"worker{number}", 1, rows, until)
+        is_gapless(f"often{number}", 2, rows, until)
+    marks = Counter(map(int, (app.folder / "marks.txt").read_text().split()))
+    assert set(marks.values()) == {1}
+    assert set(marks) <= {row["run_id"] for row in rows}
+    assert "Traceback" not in app.log
 
 
 def _is_whole(numbers: list[int]) -> None:

@@ -10,13 +10,16 @@ from conftest import eventually, is_alive
 from manager import manager
 from upgrading import Installed, installed
 
+from supervisor.control.client import connect
+from supervisor.errors import SupervisorGoneError
+
 JOBS = """
 import signal, time
 from pathlib import Path
 from supervisor import job
 
 def waits():
-    while not Path("go").exists():
+    while not Path(__file__).parents[1].joinpath("go").exists():
         time.sleep(0.01)
 
 def gets_ready():
@@ -75,14 +78,13 @@ def test_while_the_first_fork_server_imports_it_waits_for_that(app: Installed) -
     app.write('[supervisor]\npreload = ["jobs.slow"]\n' + WEB, all=JOBS, slow=JOBS + "\nwaits()\n")
     app.run()
     version = app.bump()
-    upgrading = app.client("upgrade")
-    os.kill(app.pid, signal.SIGUSR2)
-    assert app.ctl("status").returncode == 0
-    assert upgrading.poll() is None
-    go(app)
-    out, err = upgrading.communicate(timeout=120)
-    assert (upgrading.returncode, err) == (0, "")
-    assert f"to {version} (pid {app.pid})" in out
+    with connect([str(app.folder / ".jobvisor" / "control.sock")]) as client:
+        told = client.stream("upgrade", every=0.2)
+        assert next(told) is None
+        go(app)
+        with pytest.raises(SupervisorGoneError):
+            list(told)
+    assert app.running_version == version
     app.eventually_job("web", state="running")
     assert "Traceback" not in app.log
 
