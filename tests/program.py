@@ -62,13 +62,18 @@ class Program:
 
     def job(self, name: str, instance: int = 1) -> dict[str, Any]:
         """Return the status of one job."""
+        found = self._found(name, instance)
+        assert found is not None, f"there is no job {name}:{instance}"
+        return found
+
+    def _found(self, name: str, instance: int = 1) -> dict[str, Any] | None:
         jobs: list[dict[str, Any]] = self.json("status")["jobs"]
-        return next(job for job in jobs if (job["name"], job["instance"]) == (name, instance))
+        return next((job for job in jobs if (job["name"], job["instance"]) == (name, instance)), None)
 
     def eventually_job(self, name: str, within: float = 60, **wanted: object) -> dict[str, Any]:
-        """Return the status of a job once it has these values."""
+        """Return the status of a job once there is one that has these values."""
         return eventually(
-            lambda: (job := self.job(name)) and all(job[key] == value for key, value in wanted.items()) and job,
+            lambda: (job := self._found(name)) and all(job[key] == value for key, value in wanted.items()) and job,
             within=within,
         )
 

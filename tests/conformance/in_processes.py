@@ -136,6 +136,8 @@ class Play:
         self.wants_status = False
         self._stage = stage
         self._told: list[str] = []
+        self._end = 0
+        """How much has been told by the end of a step."""
         self._alive: dict[str, list[int]] = defaultdict(list)
         self._script = self._played()
         self._waits_for: Callable[[], bool] = lambda: True
@@ -167,6 +169,7 @@ class Play:
     def _played(self) -> Iterator[Callable[[], bool]]:
         self.problem_place = "its begin"
         first = CoreCase(self.case).news()
+        self._end = len(first)
         yield lambda: len(self._told) >= len(first)
         assert sorted(self._told) == sorted(first), f"it began with {' '.join(self._told)}"
         for step in self.case.steps:
@@ -177,7 +180,9 @@ class Play:
             yield from self._until(self._has_states)
 
     def _step(self, step: Step) -> Iterator[Callable[[], bool]]:
-        begin, end = len(self._told), len(self._told) + length(step)
+        # what follows a wait may come before anybody knows that the step before is over
+        begin = self._end if step.act.startswith("pass") else len(self._told)
+        end = self._end = begin + length(step)
         alive = {self._alive[name][0] for name in step.act.split()[0].split(",") if self._alive[name]}
         if alive:  # a process may be quicker than the news of it
             yield from self._until(lambda: alive <= self._stage.pids())
