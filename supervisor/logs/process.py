@@ -8,8 +8,6 @@ soon as it is empty. A job with ``stop_timeout = "none"`` has no such bound.
 
 Each pipe in turn has a slice read, and a slice is written before the next is read: a job that floods delays a quiet
 one by a slice, and when this process is killed, one slice is in hand, which the next process finds in the ledger.
-Whatever comes of a slice is therefore done before the ledger lets go of it, and can be done again: what goes into a
-file is not doubled by that, a line for the console or journald that was just leaving may be.
 
 It stays small: dataclasses, pathlib, asyncio and loguru would each be a tenth of its memory or more.
 """
@@ -28,20 +26,9 @@ from supervisor.journal import Journal
 from supervisor.logs.console import Console
 from supervisor.logs.file import NOBODY, File
 from supervisor.logs.journaled import Journaled, Outbox
-from supervisor.logs.ledger import (
-    LENGTH,
-    MATCHED,
-    OPEN,
-    OPEN_AT,
-    OPEN_IN,
-    PIPE,
-    SETTLED,
-    SLICE,
-    Entry,
-    Ledger,
-)
-from supervisor.logs.match import LineMatch
-from supervisor.logs.pipe import Pipe, Run, split
+from supervisor.logs.ledger import SLICE, Ledger
+from supervisor.logs.passage import Passage
+from supervisor.logs.pipe import Pipe, Run
 from supervisor.wire import Message, Wire
 
 REPORT_EVERY = 1.0
@@ -57,14 +44,10 @@ class LogServer:
 
     def __init__(self, wire: Wire, ledger: Ledger) -> None:
         self._wire = wire
-        self._ledger = ledger
         self._has_begun = False
         """Every pipe that the last process had is here, and what that one had in hand is written."""
-        self._held: tuple[Pipe, bytes, int] | None = None
-        """The slice that journald has no room for, as ``_settle`` takes it."""
         self._epoll = select.epoll()
         self._epoll.register(wire, select.EPOLLIN)
-        self._console: Console | None = None
         self._pipes: dict[int, Pipe] = {}
         """By descriptor."""
         self._runs: dict[int, Run] = {}
@@ -79,6 +62,7 @@ class LogServer:
         self._is_wire_blocked = False
         self._is_console_blocked = False
         self._outbox = Outbox(Journal(), ledger.journal.words)
+        self._passage = Passage(ledger, self._outbox, self._pipes, self._tell)
         self._is_outbox_blocked = False
 
     def serve(self, orders: list[tuple[Message, list[int]]]) -> None:
@@ -93,8 +77,8 @@ class LogServer:
                     self._drain(pipe)
                 elif fd == self._wire.fileno():
                     self._converse()
-                elif self._console is not None and fd == self._console.fd:
-                    self._console.go_on()
+                elif self._passage.console is not None and fd == self._passage.console.fd:
+                    self._passage.console.go_on()
             self._give_up_overdue()
             self._tidy_up()
         self._outbox.finish()
@@ -119,28 +103,16 @@ class LogServer:
     def _begin(self) -> None:
         """Finish what the last process had in hand, then read every pipe."""
         self._has_begun = True
-        for entry in (self._ledger.files, self._ledger.journal):
-            slice_ = entry.found()
-            pipe = next((each for each in self._pipes.values() if each.number == entry.words[PIPE]), None)
-            if pipe is not None and slice_:
-                pipe.open_line = self._ledger.line(pipe.seat, entry.words[LENGTH])
-                self._pass_on(pipe, entry, slice_, resumes=True)
-            else:
-                entry.clear()
+        self._passage.resume()
         for fd in self._pipes:
             self._epoll.register(fd, select.EPOLLIN)
 
-    def _is_waiting(self, pipe: Pipe) -> bool:
-        """Tell whether a pipe is not read until journald has room."""
-        return self._outbox.is_blocked and isinstance(pipe.file, Journaled)
-
     def _drain(self, pipe: Pipe) -> bool:
         """Take one slice out of a pipe; False where it is empty and may yet be written to."""
-        if self._is_waiting(pipe):
+        if self._passage.is_waiting(pipe):
             return True
-        entry = self._ledger.journal if isinstance(pipe.file, Journaled) else self._ledger.files
         try:
-            slice_ = entry.read(pipe.fd, pipe.number, pipe.account[OPEN])
+            slice_ = self._passage.take(pipe)
         except BlockingIOError:
             return False
         if not slice_:
@@ -150,60 +122,7 @@ class LogServer:
             pipe.is_wide = True
             with suppress(OSError):  # over the user's limit of pipe pages: it stays as it is
                 fcntl.fcntl(pipe.fd, fcntl.F_SETPIPE_SZ, WIDE)
-        self._pass_on(pipe, entry, slice_, resumes=False)
         return True
-
-    def _pass_on(self, pipe: Pipe, entry: Entry, slice_: bytes, *, resumes: bool) -> None:
-        """Do with a slice all that is to be done; ``resumes`` where another process has begun with it."""
-        text, length = split(slice_, entry.words[LENGTH])
-        lines = pipe.completed(text) if self._wants_lines(pipe) else b""
-        match pipe.file:
-            case File() as file if resumes:
-                file.resume(pipe.number, text)
-            case File() as file:
-                file.write(pipe.number, text)
-            case Journaled() as journaled if not entry.words[SETTLED]:
-                journaled.write(pipe.number, lines)
-        pipe.run.tail.add(pipe.number, text)
-        if lines and not entry.words[SETTLED]:
-            self._show(pipe, lines)
-        if self._is_waiting(pipe):
-            self._held = pipe, text, length
-        else:
-            self._settle(pipe, entry, text, length)
-
-    def _wants_lines(self, pipe: Pipe) -> bool:
-        return pipe.run.match is not None or self._console is not None or isinstance(pipe.file, Journaled)
-
-    def _show(self, pipe: Pipe, lines: bytes) -> None:
-        """Let whole lines be seen by who waits for them."""
-        if pipe.run.match is not None and pipe.run.match.finds(lines):
-            self._is_ready(pipe.run)
-        if self._console is not None:
-            self._console.show(pipe, lines)
-
-    def _is_ready(self, run: Run) -> None:
-        """Say that a run's output has said so; until it has been said to the supervisor, the ledger knows."""
-        run.match, run.is_ready = None, True
-        for pipe in self._pipes.values():
-            if pipe.run is run:
-                pipe.account[MATCHED] = 1
-        self._tell({"fact": "matched", "run_id": run.run_id})
-
-    def _settle(self, pipe: Pipe, entry: Entry, text: bytes, length: int) -> None:
-        """Note what a slice leaves open, and let go of it. This is repeated if it is not finished; the rest is not."""
-        entry.words[SETTLED] = 1
-        if length:
-            self._note_open_line(pipe, entry, text)
-        pipe.account[OPEN] = length
-        entry.clear()
-
-    def _note_open_line(self, pipe: Pipe, entry: Entry, text: bytes) -> None:
-        begin = text.rfind(b"\n") + 1
-        if self._wants_lines(pipe):
-            self._ledger.keep_line(pipe.seat, 0 if begin else entry.words[LENGTH], text[begin:])
-        if isinstance(pipe.file, File):
-            pipe.account[OPEN_IN], pipe.account[OPEN_AT] = pipe.file.end_of(pipe.number)
 
     def _end(self, pipe: Pipe) -> None:
         """Let go of a pipe whose last writer has closed it."""
@@ -211,15 +130,7 @@ class LogServer:
         with suppress(FileNotFoundError):  # it was not read while journald had no room
             self._epoll.unregister(pipe.fd)  # or the supervisor's copy would go on to wake us
         os.close(pipe.fd)
-        if self._console is not None and pipe.open_line:
-            self._console.show(pipe, pipe.open_line + b"\n")
-        match pipe.file:
-            case File() as file:
-                file.end(pipe.number)
-            case Journaled() as journaled:
-                journaled.end(pipe.number, pipe.open_line)
-        for word in range(len(pipe.account)):  # which may be another pipe's from now on
-            pipe.account[word] = 0
+        self._passage.end(pipe)
         pipe.file.pipes -= 1
         if not pipe.file.pipes:
             pipe.file.close()
@@ -253,7 +164,7 @@ class LogServer:
         return [
             (pipe, pipe.end_by)
             for pipe in self._pipes.values()
-            if pipe.end_by is not None and not self._is_waiting(pipe)
+            if pipe.end_by is not None and not self._passage.is_waiting(pipe)
         ]
 
     def _give_up_overdue(self) -> None:
@@ -304,7 +215,7 @@ class LogServer:
                 for file in self._files.values():
                     file.reopen()
             case {"order": "console", "colour": colour}:
-                self._console = Console(1, colour=colour)
+                self._passage.console = Console(1, colour=colour)
             case {"order": "finish"}:
                 self._is_finishing = True
                 self._set_bounds()
@@ -324,7 +235,6 @@ class LogServer:
         """Begin to read a pipe."""
         run = self._runs.setdefault(order["run_id"], Run(order["run_id"], order["slot"]))
         run.pipes += 1
-        account = self._ledger.account(order["account"])
         file = self._files.get(order["path"])
         if file is None:
             file = self._files[order["path"]] = self._destination(order)
@@ -332,12 +242,10 @@ class LogServer:
         match file:
             case File():
                 file.max_size, file.keep, file.timestamps = order["max_size"], order["keep"], order["timestamps"]
-                if account[OPEN]:
-                    file.claim(order["pipe"], account[OPEN_IN], account[OPEN_AT])
             case Journaled():
                 file.introduce(order["pipe"], order["fields"], order["priority"])
-        if self._console is not None:
-            self._console.widen(order["label"])
+        if self._passage.console is not None:
+            self._passage.console.widen(order["label"])
         pipe = self._pipes[fd] = Pipe(
             order["pipe"],
             fd,
@@ -346,27 +254,16 @@ class LogServer:
             colour=order["colour"],
             grace=order["grace"],
             seat=order["account"],
-            account=account,
+            account=self._passage.ledger.account(order["account"]),
         )
-        if order["ready"] is not None:
-            self._look_for(order["ready"], pipe)
-        if account[OPEN] and self._wants_lines(pipe):
-            pipe.open_line = self._ledger.line(pipe.seat, account[OPEN])
+        self._passage.introduce(pipe, order["ready"])
         if self._has_begun and not (self._is_outbox_blocked and isinstance(file, Journaled)):
             self._epoll.register(fd, select.EPOLLIN)
-
-    def _look_for(self, ready: str, pipe: Pipe) -> None:
-        """Look for the line by which a run is ready, unless it has come: then it may not have been told of."""
-        run = pipe.run
-        if pipe.account[MATCHED] and not run.is_ready:
-            self._is_ready(run)
-        elif run.match is None and not run.is_ready:
-            run.match = LineMatch(ready)
 
     def _destination(self, order: Message) -> File | Journaled:
         if "fields" in order:
             return Journaled(order["path"], order["label"], self._outbox, self._note_trouble)
-        return File(order["path"], order["label"], self._note_trouble, self._ledger.files.words)
+        return File(order["path"], order["label"], self._note_trouble, self._passage.ledger.files.words)
 
     def _note_trouble(self, file: File | Journaled) -> None:
         self._reports[file.path] = file
@@ -418,7 +315,7 @@ class LogServer:
 
     def _watch_console(self) -> None:
         """Wait for room on the console while the rest of a line waits for it."""
-        console = self._console
+        console = self._passage.console
         if console is None or console.is_blocked == self._is_console_blocked:
             return
         self._is_console_blocked = console.is_blocked
@@ -431,15 +328,10 @@ class LogServer:
 
     def _watch_outbox(self) -> None:
         """While journald has no room wait for it, and read nothing that is meant for it: those jobs wait, no others."""
-        if self._outbox.is_blocked:
-            self._outbox.go_on()
+        self._passage.go_on()
         if self._outbox.is_blocked:
             with suppress(FileExistsError):  # each time: a connection that was made anew may have the same number
                 self._epoll.register(self._outbox, select.EPOLLOUT)
-        if self._held is not None and not self._outbox.is_blocked:
-            pipe, text, length = self._held
-            self._held = None
-            self._settle(pipe, self._ledger.journal, text, length)
         if self._outbox.is_blocked == self._is_outbox_blocked:
             return
         self._is_outbox_blocked = self._outbox.is_blocked

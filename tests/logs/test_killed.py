@@ -150,7 +150,8 @@ class Scene:
         ours.close()
         server = LogServer(Wire(theirs), MortalLedger(self._memory, stores))
         if self._journal is not None:
-            server._outbox = Outbox(Journal(self._journal.path), server._ledger.journal.words)
+            ledger = server._passage.ledger
+            server._outbox = server._passage.outbox = Outbox(Journal(self._journal.path), ledger.journal.words)
         return server
 
     def _take(self, server: LogServer, number: int) -> None:
