@@ -117,6 +117,7 @@ def test_upgrades_under_load_keep_pid_jobs_lines_ends_and_due_times(app: Install
         is_over.set()
         load.join()
     assert app.pid == pid
+    assert app.ctl("restart", "victim").returncode == 0, "it may be the last one of a fork server in between"
     eventually(lambda: len(children(pid)) == HELPERS)
     eventually(lambda: open_fds(pid) <= fds)
     assert app.job("writer")["pid"] == writer
@@ -129,7 +130,8 @@ def test_upgrades_under_load_keep_pid_jobs_lines_ends_and_due_times(app: Install
     _is_whole([int(line.rpartition(" ")[2]) for line in app.output("clock").splitlines()])
     rows = app.json("history", "-n", "100000")
     assert {row["outcome"] for row in rows} <= {"ok", "failed", "killed", "stopped", "skipped", "missed"}
-    assert {row["reason"] for row in rows if row["outcome"] == "missed"} <= {"the supervisor was held up"}
+    missed = [row for row in rows if row["outcome"] == "missed" and datetime.fromisoformat(row["due_at"]) < until]
+    assert {row["reason"] for row in missed} <= {"the supervisor was held up"}
     assert all(row["ended_at"] for row in rows)
     final = Counter(
         (row["job"], row["due_at"])
