@@ -1,4 +1,4 @@
-"""Records that wait for the disk, bounded: a sick disk costs the oldest of them, never memory without end."""
+"""Records that wait for the disk; what waits for a sick one is bounded: the oldest go, never memory without end."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +21,8 @@ from supervisor.core.runs import (
 from supervisor.values import dataclass, field, replace
 
 CAPACITY = 10_000
-"""Records of runs that wait at most."""
+"""Records of runs that wait at most for a disk that takes none. One that is well takes however many come at once: the
+due times that an absence has missed."""
 
 Row = Opened | Closed | NotRun | Finalized | Printed | Dumped
 
@@ -39,6 +40,8 @@ class Backlog:
     slots: dict[SlotId, Saved | Forgotten] = field(default_factory=dict)
     groups: dict[str, SavedGroup | ForgottenGroup] = field(default_factory=dict)
     acks: dict[RunId, None] = field(default_factory=dict)
+    is_stuck: bool = False
+    """The disk takes none."""
     dropped: int = 0
     """Rows given up for lack of room."""
 
@@ -78,7 +81,7 @@ class Backlog:
         self._make_room()
 
     def _make_room(self) -> None:
-        while len(self.rows) > self.capacity:
+        while self.is_stuck and len(self.rows) > self.capacity:
             oldest = self.rows.popleft()
             self.dropped += 1
             if isinstance(oldest, Opened):

@@ -8,6 +8,7 @@ Rules of this file:
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,8 @@ __all__ = ["History", "Recovered"]
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 5.0
 """Between two tries of a failing disk; doubled from the first to the longest."""
+HANGS_AFTER_S = 10.0
+"""A transaction that takes longer than this may take for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,8 @@ class History:
         self._backlog = Backlog()
         self._retention = Retention(keep, keep_runs)
         self._trouble: Trouble | None = None
+        self._writing_since: float | None = None
+        """On the monotonic clock."""
         self._closing = False
 
     def start(self, now: datetime) -> Recovered:
@@ -120,8 +125,12 @@ class History:
     def keep(self, records: Sequence[Record], acks: Iterable[RunId] = ()) -> None:
         """Have records written in one transaction; ``acks`` are the ids of ``Opened`` among them to acknowledge."""
         with self._woken:
+            self._backlog.is_stuck = self._trouble is not None or self._hangs()
             self._backlog.put(records, acks)
             self._woken.notify()
+
+    def _hangs(self) -> bool:
+        return self._writing_since is not None and time.monotonic() - self._writing_since > HANGS_AFTER_S
 
     def retain(self, keep: timedelta, keep_runs: int) -> None:
         """Keep rows by another rule from now on."""
@@ -160,16 +169,20 @@ class History:
             with self._woken:
                 self._wait()
                 batch, closing, retention = self._backlog.take(), self._closing, self._retention
+                self._writing_since = time.monotonic()
             try:
                 self._write(batch, retention)
                 if retention.is_pending(_now()) and not closing:
                     self._database.prune(retention, _now())
             except Exception as error:  # noqa: BLE001  # whatever it is, the thread that keeps the record lives on
                 with self._woken:
+                    self._backlog.is_stuck = True
                     self._backlog.put_back(batch)
                 self._fail(error)
             else:
                 self._heal()
+            with self._woken:
+                self._writing_since = None
             if closing and self._is_over():
                 break
         self._database.close()
@@ -216,7 +229,7 @@ class History:
         with self._woken:
             before, self._trouble = self._trouble, None
             dropped, self._backlog.dropped = self._backlog.dropped, 0
-        if before is not None:
+        if before is not None or dropped:
             self._say(f"history writable again; {dropped} records were dropped")
 
     def _say(self, text: str) -> None:

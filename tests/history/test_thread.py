@@ -1,6 +1,7 @@
 import os
 import sqlite3
 import threading
+from collections.abc import Iterable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,9 +13,10 @@ from disks import disk, remount
 from samples import FEED, NOON, Writer, attempt, closed, opened, write
 
 from supervisor.core.exits import Usage
-from supervisor.core.runs import Closed, Outcome, Saved, SlotId
+from supervisor.core.runs import Closed, Outcome, Record, Saved, SlotId
 from supervisor.history import query
 from supervisor.history.backlog import CAPACITY
+from supervisor.history.database import Database
 
 RUNS = 1000
 
@@ -237,6 +239,43 @@ def test_memory_is_bounded_and_the_oldest_records_go(tmp_path: Path) -> None:
         eventually(lambda: any("500 records were dropped" in warning for warning in writer.warnings))
     assert writer.acknowledged == list(range(501, CAPACITY + 501))
     assert min(ids(path)) == 501
+
+
+def test_a_healthy_disk_takes_however_many_come_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    many = range(1, 3 * CAPACITY + 1)
+    with Writer(path) as writer:
+        writer.history.keep([opened(run_id, due_at=None) for run_id in many], many)
+        writer.keep(opened(many.stop, due_at=None))
+        eventually(lambda: len(writer.acknowledged) == many.stop)
+        assert not writer.history.trouble
+        assert not writer.warnings
+    assert ids(path) == {*many, many.stop}
+
+
+def test_what_a_disk_that_hangs_has_cost_is_said_when_it_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not fail: a write takes its time."""
+    monkeypatch.setattr("supervisor.history.thread.HANGS_AFTER_S", 0.0)
+    path = tmp_path / "history.db"
+    written = Database.write
+    answers = threading.Event()
+
+    def slow(database: Database, records: Iterable[Record]) -> list[tuple[Record, Exception]]:
+        answers.wait()
+        return written(database, records)
+
+    monkeypatch.setattr(Database, "write", slow)
+    with Writer(path) as writer:
+        writer.keep(opened(1, due_at=None))
+        eventually(lambda: not len(writer.history.unwritten))
+        for run_id in range(2, CAPACITY + 7):
+            writer.keep(opened(run_id, due_at=None))
+        assert len(writer.history.unwritten) == CAPACITY
+        answers.set()
+        eventually(lambda: any("5 records were dropped" in warning for warning in writer.warnings))
+    assert ids(path) == {1, *range(7, CAPACITY + 7)}
 
 
 def test_what_a_closing_history_could_not_write_is_said(tmp_path: Path) -> None:
