@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from supervisor.engine.containment import own_children
+from supervisor.linux import contents
 
 WANTED = ("memory", "pids")
 """Controllers that keep ``limits``; what a job has used is told without any."""
@@ -298,8 +299,7 @@ def figures(path: str) -> dict[str, str]:
 def read(path: str) -> str:
     """Return what a file says; nothing where it is gone."""
     try:
-        with open(path) as file:
-            return file.read()
+        return contents(path).decode()
     except OSError:  # ENODEV: it went while it was open
         return ""
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
+from supervisor.linux import contents
+
 MOST_WALKS = 8
 """After which a job that forks faster than it is walked is taken for known: later forks are told by their marks."""
 
@@ -48,23 +50,21 @@ def children(pid: int) -> list[int]:
     found: list[int] = []
     with suppress(OSError):
         for thread in os.listdir(f"/proc/{pid}/task"):
-            with suppress(OSError), open(f"/proc/{pid}/task/{thread}/children", "rb") as listing:
-                found += map(int, listing.read().split())
+            with suppress(OSError):
+                found += map(int, contents(f"/proc/{pid}/task/{thread}/children").split())
     return found
 
 
 def own_children() -> list[int]:
     """Return the pids of this process's children: those of its first thread, which also gets what it adopts."""
     pid = os.getpid()
-    with open(f"/proc/{pid}/task/{pid}/children", "rb") as listing:
-        return [int(child) for child in listing.read().split()]
+    return [int(child) for child in contents(f"/proc/{pid}/task/{pid}/children").split()]
 
 
 def sight(pid: int) -> Sight | None:
     """Return what a process is, or None where it is gone."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            text = file.read()
+        text = contents(f"/proc/{pid}/stat")
     except OSError:
         return None
     head, _, tail = text.rpartition(b")")
@@ -141,8 +141,7 @@ def run_of(pid: int) -> int | None:
 
 
 def _is_without_environ(pid: int) -> bool:
-    with open(f"/proc/{pid}/stat", "rb") as file:
-        return int(file.read().split()[_ENV_END]) == 0
+    return int(contents(f"/proc/{pid}/stat").split()[_ENV_END]) == 0
 
 
 def kill(pid: int) -> set[Kin]:

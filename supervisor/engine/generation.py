@@ -13,6 +13,9 @@ from supervisor.plain import Fd
 from supervisor.values import dataclass
 from supervisor.wire import Message
 
+ASK_AFTER = 0.1
+"""Seconds from the moment in which a fork server is expected to answer until it is asked to."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
@@ -82,12 +85,15 @@ class Generation:
         """It will say nothing any more."""
         self._overdue: asyncio.TimerHandle | None = None
         self._awaits_pong = False
+        self._asking: asyncio.TimerHandle | None = None
         self._process = helper.process
         self._line = Line(loop, helper.sock, hear=self._hear, hung_up=self._end)
         self._wait(patience.preload)
 
     def hand_over(self) -> HandedServer:
         """Return one that serves as it stands."""
+        if self._asking is not None:
+            self._ask()
         helper = HandedHelper(pid=self.pid, wire=self._line.hand_over())
         return HandedServer(
             helper=helper,
@@ -132,11 +138,23 @@ class Generation:
         self._line.put(message)
 
     def expect_answer(self) -> None:
-        """Take the fork server for hung unless it says something soon; while it imports, another clock runs."""
-        if self.is_serving and not self._awaits_pong:
-            self._awaits_pong = True
-            self._line.put({"order": "ping"})
-            self._wait(self._patience.answer)
+        """Take the fork server for hung unless it says something soon; while it imports, another clock runs.
+
+        It is asked a little later, for it has other things to do just now.
+        """
+        if self.is_serving and not self._awaits_pong and self._asking is None:
+            self._asking = self._loop.call_later(ASK_AFTER, self._ask)
+
+    def _ask(self) -> None:
+        self._ask_no_more()
+        self._awaits_pong = True
+        self._line.put({"order": "ping"})
+        self._wait(self._patience.answer)
+
+    def _ask_no_more(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
+            self._asking = None
 
     def _hear(self, fact: Message, fds: list[int]) -> None:
         match fact:
@@ -194,6 +212,7 @@ class Generation:
         if self._importing is not None:
             self._refuse(self._importing, "importing it ended the process")
         self._wait(None)
+        self._ask_no_more()
         self._line.close()
         self.is_serving = False
         self._settled.set()
@@ -203,6 +222,7 @@ class Generation:
     def hang_up(self) -> None:
         """Let it end: it stops every job that it has, by the job's stop rule, and exits."""
         self._wait(None)
+        self._ask_no_more()
         self._line.close()
 
     async def ended(self, within: float | None = None) -> None:
