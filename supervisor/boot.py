@@ -14,7 +14,6 @@ from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from supervisor import memory
 from supervisor.engine import briefing
 from supervisor.engine.cgroups import claimed, held
 from supervisor.helpers import Standby
@@ -40,7 +39,6 @@ def run(manifest_path: str, *, output: bool) -> int:
         AlreadyRunningError: another supervisor holds the same state_dir, or runs the same manifest with another one;
             no job was started.
     """
-    memory.begin()
     if HANDOVER in os.environ:
         return _succeed(*os.environ.pop(HANDOVER).split(":"))
     console = output or (sys.stdout is not None and sys.stdout.isatty())

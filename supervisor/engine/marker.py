@@ -4,7 +4,6 @@ A fork server can be killed between a fork and its word of it. Orders are number
 tells which of those without an answer may have a process, and it costs a fork a store to memory and no system call.
 """
 
-import mmap
 import os
 import sys
 
@@ -15,6 +14,8 @@ class Marker:
     """The fork server's end. Its children do not have it: a job shall not say what was begun."""
 
     def __init__(self) -> None:
+        import mmap  # noqa: PLC0415  # the supervisor, which only reads it, does not map it
+
         self.fd = os.memfd_create("marker", os.MFD_CLOEXEC)
         os.truncate(self.fd, _SIZE)
         memory = mmap.mmap(self.fd, _SIZE)

@@ -5,13 +5,11 @@ written but by the one that serves. A slice is read from a pipe straight into an
 it has come on its way into the files, so there is no moment in which a slice is nowhere. An ``Account`` says of each
 pipe what is known of the line that it has left open.
 
-A process that is killed between its read and its note of how much that was has left the slice among FILLER: bytes that
-are no UTF-8, in a cycle. Where a slice ends in what FILLER has at that place, as no text does, those bytes are not told
-from it: at most one of a row of equal bytes.
+A process that is killed between its read and its note of how much that was has left the slice among a filler: bytes
+that are no UTF-8, in a cycle. Where a slice ends in what the filler has at that place, as no text does, those bytes are
+not told from it: at most one of a row of equal bytes.
 """
 
-import bisect
-import mmap
 import os
 
 SLICE = 64 * 1024
@@ -41,7 +39,8 @@ _ACCOUNTS = _BUFFERS + _ENTRIES * SLICE
 _LINES = _ACCOUNTS + _MOST_ACCOUNTS * _ACCOUNT_WORDS * _WORD
 """From here on the open lines; this far it is mapped."""
 
-FILLER = bytes(range(0xF8, 0x100)) * (SLICE // 8)
+_CYCLE = bytes(range(0xF8, 0x100))
+_FILLER = _CYCLE * 1024
 
 
 def made() -> int:
@@ -62,14 +61,13 @@ def made() -> int:
 class Entry:
     """One slice on its way, and how far it has come."""
 
-    __slots__ = ("_buffer", "_dirty", "_filler", "words")
+    __slots__ = ("_buffer", "_dirty", "words")
 
     def __init__(self, words: Words, buffer: memoryview) -> None:
         self.words = words
         self._buffer = buffer
-        self._filler = memoryview(FILLER)
         self._dirty = SLICE
-        """How much of the buffer may differ from FILLER; all of it, as far as a new process knows."""
+        """How much of the buffer may differ from the filler; all of it, as far as a new process knows."""
 
     def read(self, fd: int, pipe: int, length: int) -> bytes:
         """Take a slice out of a pipe of this number, whose open line has so many bytes.
@@ -77,9 +75,9 @@ class Entry:
         Raises:
             BlockingIOError: there is none.
         """
-        if self._dirty:
-            self._buffer[: self._dirty] = self._filler[: self._dirty]
-            self._dirty = 0
+        for at in range(0, self._dirty, len(_FILLER)):
+            self._buffer[at : at + len(_FILLER)] = _FILLER
+        self._dirty = 0
         words = self.words
         words[READ] = words[SETTLED] = words[JOINT] = words[DONE] = 0
         words[LENGTH] = length
@@ -92,11 +90,15 @@ class Entry:
         """Return the slice that another process has left here."""
         if not self.words[PIPE]:
             return b""
-        count = self.words[READ] or bisect.bisect_left(
-            range(SLICE), True, key=lambda at: self._buffer[at:] == self._filler[at:]
-        )
+        count = self.words[READ] or self._unfilled()
         self.words[READ] = count
         return self._buffer[:count].tobytes()
+
+    def _unfilled(self) -> int:
+        from bisect import bisect_left  # noqa: PLC0415  # hardly ever
+
+        filler = _CYCLE * (SLICE // len(_CYCLE))
+        return bisect_left(range(SLICE), True, key=lambda at: self._buffer[at:] == filler[at:])
 
     def clear(self) -> None:
         """Let go of the slice: all that shall come of it has come."""
@@ -108,6 +110,8 @@ class Ledger:
 
     def __init__(self, fd: int) -> None:
         """Take the descriptor."""
+        import mmap  # noqa: PLC0415  # the supervisor, which only makes it, does not map it
+
         self._fd = fd
         memory = memoryview(mmap.mmap(fd, _LINES))
         self._words = memory[:_PAGE].cast("Q")
