@@ -45,11 +45,19 @@ class Signals:
         """Have the loop handle signals, SIGCHLD among them, those first that have come already.
 
         By ``add_signal_handler``, the loop's end would have each one of them end the process, in any thread that is
-        left; so only SIGCHLD is handled like that, and the loop woken for all.
+        left; so only SIGCHLD is handled like that, and the loop woken for all. One that comes again before the loop
+        has had its turn is one with the first, as the kernel has it: a flood adds nothing to what the loop has to do.
         """
+        waiting: set[int] = set()
 
         def take(number: int, _frame: FrameType | None) -> None:
-            loop.call_soon_threadsafe(handlers[number])
+            if number not in waiting:
+                waiting.add(number)
+                loop.call_soon_threadsafe(handle, number)
+
+        def handle(number: int) -> None:
+            waiting.discard(number)
+            handlers[number]()
 
         before = signal.pthread_sigmask(signal.SIG_BLOCK, handlers)
         loop.add_signal_handler(signal.SIGCHLD, handlers[signal.SIGCHLD])

@@ -117,6 +117,9 @@ every = "700ms"
 """
 EXTRA = '[jobs.extra]\nrun = "jobs.chaos:short"\nargs = ["extra", 1000]\n'
 
+DUMPED = ("jobvisor: run ", "Current thread ", "Thread ", "  File ")
+"""How the lines begin by which the supervisor tells the stacks of a run that it has to kill, among those of the run."""
+
 
 class Campaign:
     """One program under attack."""
@@ -430,6 +433,8 @@ class Campaign:
         torn: list[str] = []
         for line in (self.folder / ".jobvisor" / "logs" / "writer.log").read_text().splitlines():
             words = line.split()
+            if line.startswith(DUMPED):
+                continue
             if [len(words), *words[::2]] == [4, "run", "line"]:
                 lines.setdefault(words[1], []).append(int(words[3]))
             else:
