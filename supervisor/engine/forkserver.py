@@ -174,7 +174,13 @@ class ForkServer:
     # -- processes -----------------------------------------------------------------------------------------------------
 
     def _make(self, lot: Sequence[Order]) -> None:
-        """Make the processes of a lot; a run that has one gets no second."""
+        """Make the processes of a lot; a run that has one gets no second.
+
+        Nobody would stop those that are made once every job has been told to: the supervisor's end may be found out by
+        the answer to the lot before.
+        """
+        if self._is_orphan:
+            return
         wanted: dict[int, Order] = {}
         for each in lot:
             if each[0]["run_id"] not in self._wards:

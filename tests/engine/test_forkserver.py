@@ -329,6 +329,41 @@ def test_a_killed_supervisors_jobs_are_stopped_by_their_own_rules(
     assert not is_alive(server)
 
 
+AMIDST_ORDERS = """
+import os, signal, sys
+from pathlib import Path
+sys.path[:0] = [{tests!r}, {here!r}]
+import rig
+with rig.real(Path({folder!r}), {code!r}) as made:
+    made.ended(made.run("done"))
+    os.kill(made.server, signal.SIGSTOP)
+    made.call(lambda: [made.spawn_here(made.job("sleeper"), run_id) for run_id in range(1000, 1060)])
+    print(made.server, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_fork_server_whose_supervisor_dies_amidst_its_orders_ends_all_that_it_has_made(tmp_path: Path) -> None:
+    here = Path(__file__).parent
+    script = AMIDST_ORDERS.format(tests=str(here.parent), here=str(here), folder=str(tmp_path), code=CODE)
+    linux.adopt_orphans()
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        server = int(process.stdout.readline())
+        process.kill()
+    try:
+        eventually(lambda: not is_alive(server))
+    finally:
+        left = below(server) | {server}
+        for pid in filter(is_alive, left):
+            os.kill(pid, signal.SIGKILL)
+        for pid in left:
+            eventually(lambda pid=pid: not is_alive(pid))
+        reap(left)
+
+
 def test_a_stopped_fork_server_wakes_when_its_supervisor_dies(
     tmp_path: Path, doomed: "tuple[subprocess.Popen[str], int, set[int]]"
 ) -> None:
