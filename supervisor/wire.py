@@ -11,6 +11,7 @@ import errno
 import fcntl
 import json
 import os
+import select
 import socket
 from collections import deque
 from collections.abc import Sequence
@@ -119,6 +120,12 @@ class Wire:
                 return False
             raise
         return True
+
+    def wait(self) -> None:
+        """Return when something has come, whatever the descriptor's number: select(2) takes none over 1023."""
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        poll.poll()
 
     def receive(self) -> list[tuple[Message, list[int]]]:
         """Return the messages of the next datagram, each with its descriptors; none where none has come.

@@ -249,7 +249,7 @@ def main() -> None:
     sock = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(sock.fileno(), False)
     wire = Wire(sock)
-    _wait_for(wire)
+    wire.wait()
     try:
         (settings, _), *orders = wire.receive()
     except EOFError:
@@ -284,13 +284,6 @@ def main() -> None:
     )
     server.obey(orders)
     server.serve()
-
-
-def _wait_for(wire: Wire) -> None:
-    """Return when something has come, on any descriptor: ``select`` takes none over 1023."""
-    poll = select.poll()
-    poll.register(wire, select.POLLIN)
-    poll.poll()
 
 
 def _is_hung_up(wire: Wire) -> bool:

@@ -120,10 +120,7 @@ class Wards:
             return []
         if looks == self._looks:
             self._looks = 0
-        return [self._reap(ward) for ward in self._buried(haunted)]
-
-    def _buried(self, haunted: set[int]) -> list[Ward]:
-        return [ward for pid, ward in self._ended.items() if pid not in haunted]
+        return [self._reap(ward) for ward in list(self._ended.values()) if ward.pid not in haunted]
 
     def _reap(self, ward: Ward) -> tuple[Ward, int, Any]:
         _, status, usage = os.wait4(ward.pid, 0)

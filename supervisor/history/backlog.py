@@ -40,8 +40,6 @@ class Backlog:
     slots: dict[SlotId, Saved | Forgotten] = field(default_factory=dict)
     groups: dict[str, SavedGroup | ForgottenGroup] = field(default_factory=dict)
     acks: dict[RunId, None] = field(default_factory=dict)
-    is_stuck: bool = False
-    """The disk takes none."""
     dropped: int = 0
     """Rows given up for lack of room."""
 
@@ -64,7 +62,6 @@ class Backlog:
                 case _:
                     self.rows.append(record)
         self.acks |= dict.fromkeys(acks)
-        self._make_room()
 
     def take(self) -> "Backlog":
         """Return everything that waits, and be empty."""
@@ -78,10 +75,11 @@ class Backlog:
         self.slots = taken.slots | self.slots
         self.groups = taken.groups | self.groups
         self.acks = taken.acks | self.acks
-        self._make_room()
+        self.make_room()
 
-    def _make_room(self) -> None:
-        while self.is_stuck and len(self.rows) > self.capacity:
+    def make_room(self) -> None:
+        """Drop the oldest rows of those that are too many for a disk that takes none."""
+        while len(self.rows) > self.capacity:
             oldest = self.rows.popleft()
             self.dropped += 1
             if isinstance(oldest, Opened):

@@ -125,8 +125,9 @@ class History:
     def keep(self, records: Sequence[Record], acks: Iterable[RunId] = ()) -> None:
         """Have records written in one transaction; ``acks`` are the ids of ``Opened`` among them to acknowledge."""
         with self._woken:
-            self._backlog.is_stuck = self._trouble is not None or self._hangs()
             self._backlog.put(records, acks)
+            if self._trouble is not None or self._hangs():
+                self._backlog.make_room()
             self._woken.notify()
 
     def _hangs(self) -> bool:
@@ -176,7 +177,6 @@ class History:
                     self._database.prune(retention, _now())
             except Exception as error:  # noqa: BLE001  # whatever it is, the thread that keeps the record lives on
                 with self._woken:
-                    self._backlog.is_stuck = True
                     self._backlog.put_back(batch)
                 self._fail(error)
             else:

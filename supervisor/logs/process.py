@@ -362,9 +362,7 @@ def main() -> None:
 
 
 def _serve(wire: Wire) -> None:
-    poll = select.poll()
-    poll.register(wire, select.POLLIN)
-    poll.poll()
+    wire.wait()
     try:
         (_, fds), *orders = wire.receive()
     except EOFError:
