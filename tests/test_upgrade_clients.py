@@ -10,37 +10,18 @@ from typing import Any
 
 import pytest
 from conftest import eventually
-from upgrading import Installed, installed
+from upgrading import LATE, WAITING, WEB, Installed, installed
 
 from supervisor.control.client import Client, connect
 
-JOBS = """
-import signal, sys, time
-from pathlib import Path
-from supervisor import Worker, job
-
-def waits():
-    while not Path("go").exists():
-        time.sleep(0.01)
-
+JOBS = (
+    WAITING
+    + """
 def slow():
     print("first", flush=True)
     waits()
     print("last", flush=True)
     sys.exit(7)
-
-def gets_ready():
-    waits()
-    job.ready()
-    time.sleep(1000)
-
-def sleep():
-    time.sleep(1000)
-
-def stubborn():
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    print("up", flush=True)
-    time.sleep(1000)
 
 class Asked(Worker):
     def __init__(self):
@@ -51,9 +32,8 @@ class Asked(Worker):
         waits()
         return [request, self.served]
 """
+)
 SLOW = '[jobs.slow]\nrun = "jobs.all:slow"\nevery = "1d"\n'
-WEB = '[jobs.web]\nrun = "jobs.all:sleep"\nsettle = "10ms"\n'
-LATE = '[jobs.late]\nrun = "jobs.all:gets_ready"\nready = "notify"\n'
 
 
 @pytest.fixture
@@ -62,22 +42,11 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installed]:
         yield made
 
 
-def go(app: Installed) -> None:
-    (app.folder / "go").touch()
-
-
 def end(client: "subprocess.Popen[str]", code: int = 0) -> str:
     """Return what a client command has printed at last."""
     out, err = client.communicate(timeout=120)
     assert client.returncode == code, out + err
     return out
-
-
-def upgraded(app: Installed) -> None:
-    version = app.bump()
-    done = app.ctl("upgrade")
-    assert done.returncode == 0, done.stderr
-    assert app.running_version == version
 
 
 def states(status: dict[str, Any]) -> dict[str, str]:
@@ -95,8 +64,8 @@ def test_of_a_run(app: Installed) -> None:
     app.eventually_job("slow", state="waiting")
     waiting = app.client("trigger", "slow", "--wait")
     eventually(lambda: "first" in app.output("slow"))
-    upgraded(app)
-    go(app)
+    app.upgrade()
+    app.go()
     out, err = waiting.communicate(timeout=30)
     assert waiting.returncode == 7, err
     assert [line.rpartition(" ")[2] for line in out.splitlines()] == ["first", "last"]
@@ -111,8 +80,8 @@ def test_of_a_start_and_of_a_stop(app: Installed) -> None:
     restarting, stopping = app.client("restart", "late"), app.client("stop", "web")
     web = app.eventually_job("web", state="stopping")["pid"]
     eventually(lambda: app.job("late")["pid"] not in (None, before))
-    upgraded(app)
-    go(app)
+    app.upgrade()
+    app.go()
     assert f"running, pid {app.job('late')['pid']}" in end(restarting)
     os.kill(web, signal.SIGKILL)
     assert "web: stopped" in end(stopping)
@@ -126,9 +95,9 @@ def test_of_a_worker_which_is_asked_once(app: Installed) -> None:
     eventually((app.folder / "called-1").exists)
     end(app.client("call", "asked", "2", "--timeout", "1s"), 1)
     third = app.client("call", "asked", "3", "--timeout", "10m")
-    upgraded(app)
-    upgraded(app)
-    go(app)
+    app.upgrade()
+    app.upgrade()
+    app.go()
     assert json.loads(end(first)) == [1, 1]
     assert json.loads(end(third)) == [3, 3]
     assert json.loads(app.ctl("call", "asked", "4").stdout) == [4, 4]
@@ -141,8 +110,8 @@ def test_of_a_reload_which_is_done_once(app: Installed) -> None:
     waiting = app.client("reload", "--json")
     late_starts(app)
     app.write(WEB + LATE + SLOW)
-    upgraded(app)
-    go(app)
+    app.upgrade()
+    app.go()
     told = json.loads(end(waiting))
     assert [(each["name"], each["change"]) for each in told["changes"] if each["change"] != "unchanged"] == [
         ("late", "added")
@@ -158,7 +127,7 @@ def test_of_a_reload_whose_job_does_not_come_up(app: Installed) -> None:
     waiting = app.client("reload")
     late_starts(app)
     late = eventually(lambda: app.job("late")["pid"])
-    upgraded(app)
+    app.upgrade()
     os.kill(late, signal.SIGKILL)
     out, err = waiting.communicate(timeout=30)
     assert (waiting.returncode, out) == (1, "late: added\n")
@@ -174,7 +143,7 @@ def test_of_the_log_and_of_the_status(app: Installed) -> None:
             assert watching.stdout is not None
             assert "tick" in following.stdout.readline()
             watching.stdout.readline()
-            upgraded(app)
+            app.upgrade()
             already = app.output("tick").count("\n")
             for _ in range(already + 3):
                 assert "tick" in following.stdout.readline()
@@ -205,7 +174,7 @@ def test_what_is_asked_while_the_next_version_proves_itself(app: Installed) -> N
     assert f"to {version} (pid {app.pid})" in end(upgrading)
     end(again)
     late_starts(app)
-    go(app)
+    app.go()
     assert [job["name"] for job in json.loads(end(reloading))["jobs"]] == ["late"]
     assert json.loads(end(called)) == [1, 1]
     end(triggered, 7)
@@ -217,7 +186,7 @@ def test_what_is_asked_on_a_connection_from_before(app: Installed) -> None:
     app.run()
     with _connected(app) as asking, _connected(app) as following:
         assert asking.ask("ping")["pid"] == following.ask("ping")["pid"] == app.pid
-        upgraded(app)
+        app.upgrade()
         assert asking.ask("ping", timeout=10)["version"] == app.version
         assert next(following.stream("watch"))["supervisor"]["version"] == app.version
 
@@ -234,8 +203,8 @@ def test_a_reload_by_a_signal(app: Installed) -> None:
     os.kill(app.pid, signal.SIGHUP)
     late_starts(app)
     app.write(WEB + LATE + SLOW)
-    upgraded(app)
-    go(app)
+    app.upgrade()
+    app.go()
     eventually(lambda: "reload: late added" in app.log)
     assert {job["name"] for job in app.json("status")["jobs"]} == {"web", "late"}
     app.hold_proofs()

@@ -8,35 +8,10 @@ from pathlib import Path
 import pytest
 from conftest import eventually, is_alive
 from manager import manager
-from upgrading import Installed, installed
+from upgrading import LATE, WAITING, WEB, Installed, installed
 
 from supervisor.control.client import connect
 from supervisor.errors import SupervisorGoneError
-
-JOBS = """
-import signal, time
-from pathlib import Path
-from supervisor import job
-
-def waits():
-    while not Path(__file__).parents[1].joinpath("go").exists():
-        time.sleep(0.01)
-
-def gets_ready():
-    waits()
-    job.ready()
-    time.sleep(1000)
-
-def sleep():
-    time.sleep(1000)
-
-def stubborn():
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    print("up", flush=True)
-    time.sleep(1000)
-"""
-LATE = '[jobs.late]\nrun = "jobs.all:gets_ready"\nready = "notify"\n'
-WEB = '[jobs.web]\nrun = "jobs.all:sleep"\nsettle = "10ms"\n'
 
 
 @pytest.fixture
@@ -45,43 +20,32 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installed]:
         yield made
 
 
-def go(app: Installed) -> None:
-    (app.folder / "go").touch()
-
-
-def upgraded(app: Installed) -> None:
-    version = app.bump()
-    done = app.ctl("upgrade")
-    assert done.returncode == 0, done.stderr
-    assert app.running_version == version
-
-
 def test_before_it_is_ready_and_readiness_is_told_when_it_is_so(
     app: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with manager(tmp_path) as unit:
         monkeypatch.setenv("NOTIFY_SOCKET", unit.address)
-        app.write(LATE + WEB, all=JOBS)
+        app.write(LATE + WEB, all=WAITING)
         pid = app.run().pid
         late = app.eventually_job("late", state="starting")["pid"]
-        upgraded(app)
+        app.upgrade()
         told = unit.eventually(f"MAINPID={pid}")
         unit.eventually(lambda message: message.startswith("STATUS="), after=told)
         assert "READY=1" not in unit.hear()
-        go(app)
+        app.go()
         unit.eventually("READY=1", after=told)
         assert app.job("late")["pid"] == late
         assert unit.hear().count("READY=1") == 1
 
 
 def test_while_the_first_fork_server_imports_it_waits_for_that(app: Installed) -> None:
-    app.write('[supervisor]\npreload = ["jobs.slow"]\n' + WEB, all=JOBS, slow=JOBS + "\nwaits()\n")
+    app.write('[supervisor]\npreload = ["jobs.slow"]\n' + WEB, all=WAITING, slow=WAITING + "\nwaits()\n")
     app.run()
     version = app.bump()
     with connect([str(app.folder / ".jobvisor" / "control.sock")]) as client:
         told = client.stream("upgrade", every=0.2)
         assert next(told) is None
-        go(app)
+        app.go()
         with pytest.raises(SupervisorGoneError):
             list(told)
     assert app.running_version == version
@@ -90,11 +54,11 @@ def test_while_the_first_fork_server_imports_it_waits_for_that(app: Installed) -
 
 
 def test_after_a_fork_server_has_died(app: Installed) -> None:
-    app.write(WEB, all=JOBS)
+    app.write(WEB, all=WAITING)
     app.run()
     before = app.eventually_job("web", state="running")["pid"]
     os.kill(app.part("engine.forkserver"), signal.SIGKILL)
-    upgraded(app)
+    app.upgrade()
     after = eventually(lambda: (pid := app.job("web")["pid"]) != before and pid)
     eventually(lambda: app.job("web")["state"] == "running")
     assert is_alive(after)
@@ -117,13 +81,13 @@ stop_timeout = "none"
 
 
 def test_in_the_midst_of_a_groups_restart_and_while_it_is_held(app: Installed) -> None:
-    app.write(GROUP, all=JOBS)
+    app.write(GROUP, all=WAITING)
     app.run()
     eventually(lambda: "up" in app.output("stubborn"))
     victim = app.eventually_job("victim", state="running")["pid"]
     os.kill(victim, signal.SIGKILL)
     stubborn = app.eventually_job("stubborn", state="stopping")["pid"]
-    upgraded(app)
+    app.upgrade()
     assert app.job("stubborn")["pid"] == stubborn
     assert app.job("victim")["state"] == "blocked"
     os.kill(stubborn, signal.SIGKILL)
@@ -134,14 +98,14 @@ def test_in_the_midst_of_a_groups_restart_and_while_it_is_held(app: Installed) -
     os.kill(app.eventually_job("stubborn", state="stopping")["pid"], signal.SIGKILL)
     stopping.communicate(timeout=120)
     assert stopping.returncode == 0
-    upgraded(app)
+    app.upgrade()
     assert [app.job(name)["state"] for name in ("victim", "stubborn")] == ["stopped", "stopped"]
     assert app.ctl("start", "all").returncode == 0
     assert [app.job(name)["state"] for name in ("victim", "stubborn")] == ["running", "running"]
 
 
 def test_signals_in_a_row_are_each_an_upgrade_and_nothing_is_interrupted(app: Installed) -> None:
-    app.write(WEB, all=JOBS)
+    app.write(WEB, all=WAITING)
     app.run()
     job = app.eventually_job("web", state="running")["pid"]
     for _ in range(3):
@@ -158,7 +122,7 @@ def test_signals_in_a_row_are_each_an_upgrade_and_nothing_is_interrupted(app: In
 
 
 def test_an_end_that_is_asked_for_while_the_next_version_proves_itself_comes_first(app: Installed) -> None:
-    app.write(WEB, all=JOBS)
+    app.write(WEB, all=WAITING)
     supervisor = app.run()
     job = app.eventually_job("web", state="running")["pid"]
     app.bump()

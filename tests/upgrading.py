@@ -13,6 +13,32 @@ import supervisor
 
 PACKAGE = Path(supervisor.__file__).parent
 
+WAITING = """
+import signal, sys, time
+from pathlib import Path
+from supervisor import Worker, job
+
+def waits():
+    while not Path(__file__).parents[1].joinpath("go").exists():
+        time.sleep(0.01)
+
+def gets_ready():
+    waits()
+    job.ready()
+    time.sleep(1000)
+
+def sleep():
+    time.sleep(1000)
+
+def stubborn():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    print("up", flush=True)
+    time.sleep(1000)
+"""
+"""Jobs that wait until they are let go."""
+LATE = '[jobs.late]\nrun = "jobs.all:gets_ready"\nready = "notify"\n'
+WEB = '[jobs.web]\nrun = "jobs.all:sleep"\nsettle = "10ms"\n'
+
 
 class Installed(Program):
     """A program, and the package that it runs."""
@@ -48,6 +74,17 @@ class Installed(Program):
         """The version that supervises."""
         found: str = self.json("status")["supervisor"]["version"]
         return found
+
+    def upgrade(self) -> None:
+        """Install the next version, and have it go on."""
+        version = self.bump()
+        done = self.ctl("upgrade")
+        assert done.returncode == 0, done.stderr
+        assert self.running_version == version
+
+    def go(self) -> None:
+        """Let go of the jobs that wait."""
+        (self.folder / "go").touch()
 
     def client(self, *words: str) -> "subprocess.Popen[str]":
         """Begin a client command, which waits."""
